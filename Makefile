@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Host side only, this file never goes into a kernel tree. What does the work
+# is in harness/ and, for everything that boots, next to the selftests.
+
+ALL := $(shell find series/kernels -type f -printf '%f\n' | sort -V)
+NEWEST := $(lastword $(ALL))
+
+# What K= chooses, or the default.
+pick = $(if $(K),$(K),$(1))
+vm_flags = $(if $(filter 1,$(D)),-d) $(if $(BOOT),-t $(BOOT)) $(if $(PROG),-p $(PROG))
+each = @set -e; for k in $(1); do $(2); done
+
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+.PHONY: help demo check install fetch series tree apply kernel selftest kunit static diff clean
+
+help:
+	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
+	@echo 'make check       run every check and test that is quick enough for every change'
+	@echo
+	@echo 'make series      write the patches to out/series/K/, SOB="Name <address>" signs them off'
+	@echo 'make tree        patched kernel source for editing at out/linux-K/'
+	@echo 'make apply       git am the patches to your kernel tree, KDIR=/path'
+	@echo 'make kernel      build the test kernel'
+	@echo 'make selftest    boot and run the selftests, BOOT=a,b and PROG=a,b choose'
+	@echo 'make kunit       boot and run the KUnit suites only'
+	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
+	@echo 'make diff        what differs between the kernels'
+	@echo 'make clean       remove out/'
+	@echo
+	@echo 'K=6.12 or K="6.12 7.3" chooses kernels ($(ALL)), D=1 the debug kernel, ACCEL=kvm KVM.'
+
+install:
+	@harness/install
+
+fetch: install
+	@harness/fetch $(call pick,$(ALL))
+
+demo: install
+	$(call each,$(call pick,$(firstword $(ALL))),\
+		harness/fetch $$k; harness/series tree $$k; harness/vm $$k -D)
+
+check: install
+	@harness/check $(call pick,$(ALL))
+
+series: fetch
+	@harness/series make $(call pick,$(ALL))
+
+tree: install
+	$(call each,$(call pick,$(NEWEST)),harness/fetch $$k; harness/series tree $$k)
+
+apply: fetch
+	@test -n "$(KDIR)" || { echo 'make apply needs KDIR=/path/to/a/kernel/git/tree'; exit 1; }
+	@harness/series apply "$(KDIR)" $(K)
+
+kernel: tree
+	$(call each,$(call pick,$(NEWEST)),harness/vm $$k -b $(vm_flags))
+
+selftest: tree
+	$(call each,$(call pick,$(NEWEST)),harness/vm $$k $(vm_flags))
+
+kunit: tree
+	$(call each,$(call pick,$(NEWEST)),harness/vm $$k -k $(vm_flags))
+
+static: fetch
+	$(call each,$(call pick,$(ALL)),harness/static $$k)
+
+diff: fetch
+	@harness/series diff
+
+clean:
+	rm -rf out

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for heaps of a device's coherent memory, and for removal of heaps
+ */
+
+#include <kunit/device.h>
+#include <kunit/test.h>
+#include <linux/device.h>
+#include <linux/dev-coherent-heap.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-buf-importer.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include <uapi/linux/dma-buf.h>
+
+#define HEAP_NAME	"kunit@device"
+
+static struct device *heap_device(struct kunit *test, const char *name)
+{
+	struct device *dev = kunit_device_register(test, name);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0, dma_coerce_mask_and_coherent(dev,
+							      DMA_BIT_MASK(32)));
+	return dev;
+}
+
+static struct dev_coherent_heap *heap_add(struct kunit *test)
+{
+	struct dev_coherent_heap *heap;
+
+	heap = dev_coherent_heap_add(test->priv, HEAP_NAME);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
+	return heap;
+}
+
+static struct dma_buf *heap_alloc(struct kunit *test,
+				  struct dev_coherent_heap *heap, size_t len)
+{
+	struct dma_buf *dmabuf = dev_coherent_heap_alloc(heap, len, O_RDWR);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	return dmabuf;
+}
+
+static void heap_name_is_reusable(struct kunit *test)
+{
+	struct dev_coherent_heap *heap;
+	int i;
+
+	/* more than there are minor numbers */
+	for (i = 0; i < 200; i++) {
+		heap = heap_add(test);
+		KUNIT_EXPECT_STREQ(test, dev_coherent_heap_name(heap), HEAP_NAME);
+		dev_coherent_heap_remove(heap, false);
+	}
+}
+
+static void heap_name_is_unique(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dev_coherent_heap *second;
+
+	second = dev_coherent_heap_add(test->priv, HEAP_NAME);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(second), -EINVAL);
+	dev_coherent_heap_remove(heap, false);
+}
+
+static void heap_minors_run_out(struct kunit *test)
+{
+	static struct dev_coherent_heap *heaps[200];
+	char name[32];
+	int i, n;
+
+	for (n = 0; n < ARRAY_SIZE(heaps); n++) {
+		snprintf(name, sizeof(name), "kunit@%d", n);
+		heaps[n] = dev_coherent_heap_add(test->priv, name);
+		if (IS_ERR(heaps[n]))
+			break;
+	}
+	KUNIT_EXPECT_GT(test, n, 64);
+	KUNIT_EXPECT_LE(test, n, 128);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(heaps[n]), -ENOSPC);
+	for (i = 0; i < n; i++)
+		dev_coherent_heap_remove(heaps[i], false);
+
+	dev_coherent_heap_remove(heap_add(test), false);
+}
+
+static void heap_limits(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	static const u64 sizes[] = {
+		SZ_4G, SZ_4G + PAGE_SIZE, 1ULL << 44, 1ULL << 63,
+		~0ULL << PAGE_SHIFT,
+	};
+	struct dma_buf *dmabuf;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (sizes[i] > SIZE_MAX)
+			continue;
+		dmabuf = dev_coherent_heap_alloc(heap, sizes[i], O_RDWR);
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dmabuf), -ENOMEM);
+	}
+
+	/* nothing of it is kept */
+	KUNIT_EXPECT_EQ(test, 0, dev_coherent_heap_set_mask(heap,
+							    DMA_BIT_MASK(28)));
+	dmabuf = dev_coherent_heap_alloc(heap, SZ_256M + PAGE_SIZE, O_RDWR);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dmabuf), -ENOMEM);
+	dev_coherent_heap_remove(heap, false);
+}
+
+static void heap_mask_is_locked(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(30)));
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, 0,
+			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(30)));
+	dev_coherent_heap_remove(heap, false);
+}
+
+static void heap_maps_for_owner(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, SZ_64K);
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+
+	attach = dma_buf_attach(dmabuf, test->priv);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_TRUE(test, attach->coherent);
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, sgt->nents, 1);
+	KUNIT_EXPECT_EQ(test, sg_dma_len(sgt->sgl), SZ_64K);
+	KUNIT_EXPECT_LE(test, sg_dma_address(sgt->sgl) + SZ_64K - 1,
+			DMA_BIT_MASK(32));
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attach);
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	dev_coherent_heap_remove(heap, false);
+}
+
+static void heap_refuses_static_importer(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_attachment *attach;
+
+	attach = dma_buf_attach(dmabuf, other);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(attach), -EOPNOTSUPP);
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	dev_coherent_heap_remove(heap, false);
+}
+
+static int other_start(struct dma_buf_importer *imp)
+{
+	return 0;
+}
+
+static int other_stop(struct dma_buf_importer *imp)
+{
+	return 0;
+}
+
+static const struct dma_buf_importer_ops other_ops = {
+	.start = other_start,
+	.stop = other_stop,
+};
+
+static void heap_revokes_other_importer(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_get_dma_addr arg = { };
+	struct dma_buf_importer_file f;
+	struct dma_buf_importer *imp;
+
+	imp = kunit_kzalloc(test, sizeof(*imp), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, imp);
+	dma_buf_importer_init(imp, other, &other_ops);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, imp));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_get(&f, dmabuf, &arg));
+	KUNIT_EXPECT_EQ(test, arg.len, PAGE_SIZE);
+
+	/* waits for the other device, which lets go by itself */
+	dev_coherent_heap_remove(heap, false);
+	KUNIT_EXPECT_EQ(test, imp->nr_live, 0);
+	KUNIT_EXPECT_EQ(test, -ENODEV, dma_buf_importer_get(&f, dmabuf, &arg));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, dmabuf));
+	KUNIT_EXPECT_EQ(test, -ENODEV, dma_buf_importer_get(&f, dmabuf, &arg));
+
+	dma_buf_importer_file_close(&f);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(imp));
+	dma_buf_put(dmabuf);
+}
+
+static void heap_buffer_outlives_heap(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+
+	dev_coherent_heap_remove(heap, false);
+
+	KUNIT_EXPECT_STREQ(test, dmabuf->exp_name, HEAP_NAME);
+	attach = dma_buf_attach(dmabuf, test->priv);
+	if (!IS_ERR(attach)) {
+		sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(sgt), -ENODEV);
+		dma_buf_detach(dmabuf, attach);
+	} else {
+		KUNIT_EXPECT_EQ(test, PTR_ERR(attach), -ENODEV);
+	}
+	dma_buf_put(dmabuf);
+}
+
+static int heap_test_init(struct kunit *test)
+{
+	test->priv = heap_device(test, "owner-device");
+	return 0;
+}
+
+static struct kunit_case heap_test_cases[] = {
+	KUNIT_CASE(heap_name_is_reusable),
+	KUNIT_CASE(heap_name_is_unique),
+	KUNIT_CASE(heap_minors_run_out),
+	KUNIT_CASE(heap_limits),
+	KUNIT_CASE(heap_mask_is_locked),
+	KUNIT_CASE(heap_maps_for_owner),
+	KUNIT_CASE(heap_refuses_static_importer),
+	KUNIT_CASE(heap_revokes_other_importer),
+	KUNIT_CASE(heap_buffer_outlives_heap),
+	{ }
+};
+
+static struct kunit_suite heap_test_suite = {
+	.name = "dev_coherent_heap",
+	.init = heap_test_init,
+	.test_cases = heap_test_cases,
+};
+kunit_test_suite(heap_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests for heaps of a device's coherent memory");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");
+MODULE_IMPORT_NS("DMA_BUF_HEAP");

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A small library for UIO drivers that do DMA.
+ *
+ * Functions that return int return a negative errno on failure. None of them
+ * prints, exits or asserts: what a failure means is for the caller to say.
+ */
+#ifndef SELFTESTS_UIO_LIB_H
+#define SELFTESTS_UIO_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/dma-buf.h>
+#include <linux/types.h>
+
+#include "uio_dma_driver.h"
+
+#define UIO_MAX_MAPS	5
+#define UIO_NAME_LEN	64
+#define UIO_PATH_LEN	256
+
+/**
+ * struct uio_map - a memory region of a device, from /sys/class/uio/uioN/maps
+ */
+struct uio_map {
+	char name[UIO_NAME_LEN];
+	__u64 addr;
+	__u64 size;
+	__u64 offset;
+};
+
+/**
+ * struct uio_device - an open UIO device
+ * @name: what it is called on its bus, like 0000:00:04.0
+ * @sysfs: its directory in /sys/bus
+ * @number: N of /dev/uioN
+ * @fd: the open /dev/uioN
+ * @map: its memory regions
+ * @nr_maps: how many there are
+ * @regs: region 0, mapped
+ * @driver: the user-space driver
+ */
+struct uio_device {
+	char name[UIO_NAME_LEN];
+	char sysfs[UIO_PATH_LEN];
+	int number;
+	int fd;
+	struct uio_map map[UIO_MAX_MAPS];
+	unsigned int nr_maps;
+	void *regs;
+	struct uio_dma_driver driver;
+};
+
+/**
+ * struct uio_buffer - a dma-buf, mapped for the CPU
+ */
+struct uio_buffer {
+	int fd;
+	__u64 size;
+	unsigned char *vaddr;
+};
+
+/**
+ * enum uio_memory - who can allocate a buffer
+ * @UIO_MEMORY_DEVICE: the heap that belongs to the UIO device
+ * @UIO_MEMORY_SYSTEM: the system heap
+ * @UIO_MEMORY_CMA: the CMA heap
+ * @UIO_MEMORY_USER: the program itself, from ordinary pages (udmabuf)
+ */
+enum uio_memory {
+	UIO_MEMORY_DEVICE,
+	UIO_MEMORY_SYSTEM,
+	UIO_MEMORY_CMA,
+	UIO_MEMORY_USER,
+};
+
+/**
+ * struct uio_seg - a part of a buffer that is contiguous on the bus
+ */
+struct uio_seg {
+	__u64 offset;
+	__u64 dma_addr;
+	__u64 len;
+};
+
+/* uio_sysfs.c: binding and attributes */
+int uio_read_text(const char *path, char *text, size_t len);
+int uio_write_text(const char *path, const char *text);
+int uio_read_u64(const char *path, __u64 *val);
+int uio_sysfs_dir(const char *name, char *path, size_t len);
+int uio_bound_driver(const char *name, char *driver, size_t len);
+int uio_bind(const char *name, const char *driver);
+int uio_unbind(const char *name);
+int uio_find(const char *name);
+int uio_bus_master(const char *name);
+int uio_set_bus_master(const char *name, bool on);
+int uio_pci_unmask_intx(const char *name);
+bool uio_iommu_translates(const char *name);
+int uio_attr_path(int number, const char *attr, char *path, size_t len);
+int uio_heap_name(int number, char *heap, size_t len);
+int uio_dma_mask_bits(int number);
+int uio_set_dma_mask_bits(int number, int bits);
+
+/* uio_device.c: the device file */
+int uio_open_fd(int number, int flags);
+int uio_open(struct uio_device *dev, const char *name);
+int uio_open_driver(struct uio_device *dev, const char *name);
+void uio_close(struct uio_device *dev);
+void *uio_mmap(struct uio_device *dev, unsigned int index);
+int uio_irq_unmask(struct uio_device *dev);
+int uio_irq_wait(int fd, int timeout_ms, __u32 *count);
+int uio_irq_drain(int fd);
+
+/* uio_buffer.c: memory and addresses */
+int uio_heap_open(const char *heap);
+int uio_heap_alloc_flags(int heap_fd, __u64 size, __u32 fd_flags);
+int uio_heap_alloc(int heap_fd, __u64 size);
+int uio_heap_find_cma(char *heap, size_t len);
+int uio_buffer_alloc(struct uio_buffer *buf, const char *heap, __u64 size);
+int uio_buffer_alloc_device(struct uio_buffer *buf, int number, __u64 size);
+int uio_buffer_alloc_from(struct uio_buffer *buf, enum uio_memory memory,
+			  int number, __u64 size);
+int uio_buffer_udmabuf(struct uio_buffer *buf, __u64 size, int *memfd);
+int uio_buffer_map(struct uio_buffer *buf);
+void uio_buffer_unmap(struct uio_buffer *buf);
+void uio_buffer_free(struct uio_buffer *buf);
+int uio_buffer_begin_cpu(const struct uio_buffer *buf);
+int uio_buffer_end_cpu(const struct uio_buffer *buf);
+int uio_dma_get(int dmabuf, int dev_fd, __u32 flags, __u64 offset,
+		struct dma_buf_get_dma_addr *get);
+int uio_dma_addr(int dmabuf, int dev_fd, __u64 *addr);
+int uio_dma_put(int dmabuf, int dev_fd);
+int uio_dma_walk(int dmabuf, int dev_fd, struct uio_seg *seg, int max);
+
+/* uio_util.c: for tests */
+const char *uio_test_device(unsigned int i);
+size_t uio_page_size(void);
+long uio_now_ms(void);
+void uio_msleep(unsigned int ms);
+void uio_fill(void *mem, size_t len, __u32 seed);
+ssize_t uio_differs(const void *mem, size_t len, __u32 seed);
+ssize_t uio_differs_from(const void *mem, size_t len, unsigned char byte);
+int uio_touch(void *addr);
+int uio_count_fds(void);
+int uio_count_dmabufs(void);
+int uio_phys_addr(void *vaddr, __u64 *phys);
+
+#endif /* SELFTESTS_UIO_LIB_H */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the test programs have in common.
+ */
+#ifndef SELFTESTS_UIO_TEST_H
+#define SELFTESTS_UIO_TEST_H
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "uio_lib.h"
+
+#define BOTH_WAYS	(DMA_BUF_DMA_TO_DEVICE | DMA_BUF_DMA_FROM_DEVICE)
+
+/*
+ * Take over the i-th device to test. Returns false, and has the test skipped,
+ * where there is none or where the kernel has no DMA for it.
+ */
+static inline bool test_open(struct __test_metadata *_metadata,
+			     struct uio_device *dev, unsigned int i)
+{
+	const char *name = uio_test_device(i);
+	char text[UIO_PATH_LEN];
+
+	if (uio_sysfs_dir(name, text, sizeof(text)))
+		SKIP(return false, "no device %s", name);
+	ASSERT_EQ(0, uio_open_driver(dev, name));
+	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
+		SKIP(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
+	return true;
+}
+
+/* Allocate memory of a kind that not every machine has; skips if so. */
+static inline bool test_alloc(struct __test_metadata *_metadata,
+			      struct uio_buffer *buf, enum uio_memory memory,
+			      struct uio_device *dev, __u64 size)
+{
+	int ret = uio_buffer_alloc_from(buf, memory, dev->number, size);
+
+	if (ret == -ENOENT && memory != UIO_MEMORY_DEVICE)
+		SKIP(return false, "no such memory here");
+	ASSERT_EQ(0, ret);
+	return true;
+}
+
+/* The call fails with just this errno. */
+#define EXPECT_ERRNO(_errno, _call) do {				\
+	errno = 0;							\
+	EXPECT_EQ(-1, (long)(_call));					\
+	EXPECT_EQ(_errno, errno);					\
+} while (0)
+
+/**
+ * struct snapshot - what a failing call must leave alone
+ */
+struct snapshot {
+	int fds;
+	int dmabufs;
+	int bus_master;
+};
+
+static inline
+struct snapshot take_snapshot(const struct uio_device *dev)
+{
+	return (struct snapshot) {
+		.fds = uio_count_fds(),
+		.dmabufs = uio_count_dmabufs(),
+		.bus_master = uio_bus_master(dev->name),
+	};
+}
+
+static inline void expect_unchanged(struct __test_metadata *_metadata,
+				    const struct uio_device *dev,
+				    const struct snapshot *old)
+{
+	struct snapshot now = take_snapshot(dev);
+
+	EXPECT_EQ(old->fds, now.fds);
+	EXPECT_EQ(old->dmabufs, now.dmabufs);
+	EXPECT_EQ(old->bus_master, now.bus_master);
+}
+
+enum bad_pointer {
+	POINTER_NULL,
+	POINTER_KERNEL,
+	POINTER_UNMAPPED,
+	POINTER_HALF_MAPPED,
+	POINTER_READ_ONLY,
+	NR_BAD_POINTERS,
+};
+
+/* What a struct of @len bytes, filled as @arg, is written to and from. */
+static inline void *make_bad_pointer(enum bad_pointer kind, const void *arg,
+				     size_t len)
+{
+	size_t page = uio_page_size();
+	char *mem;
+
+	mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+
+	switch (kind) {
+	case POINTER_KERNEL:
+		return (void *)-1048576L;
+	case POINTER_UNMAPPED:
+		munmap(mem, 2 * page);
+		return mem;
+	case POINTER_HALF_MAPPED:
+		memcpy(mem + page - len / 2, arg, len);
+		mprotect(mem + page, page, PROT_NONE);
+		return mem + page - len / 2;
+	case POINTER_READ_ONLY:
+		memcpy(mem, arg, len);
+		mprotect(mem, page, PROT_READ);
+		return mem;
+	default:
+		return NULL;
+	}
+}
+
+#endif /* SELFTESTS_UIO_TEST_H */

@@ -1,0 +1,396 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build this kernel tree small, boot it in QEMU with devices that do DMA, run
+# the UIO selftests there.
+
+set -euo pipefail
+export LC_ALL=C
+
+HERE=$(realpath "$(dirname "$0")")
+TREE=$(realpath "$HERE/../../../../..")
+SELFTESTS=$TREE/tools/testing/selftests
+
+usage() {
+	cat <<EOF
+Usage: vmtest.sh [options]
+  -o DIR    where to build and to keep logs (default: $TREE/.uio-vm)
+  -d        debug kernel: KASAN, lockdep, DMA_API_DEBUG, fault injection, ...
+  -m        UIO as modules
+  -t A,B    only these boots, see -l
+  -p A,B    only these programs
+  -k        only KUnit
+  -b        build only
+  -D        demo: one boot, one program, its output here
+  -j N      jobs (default: one per CPU)
+  -l        list the boots
+  -h        this text
+
+ACCEL=kvm boots with KVM (default: tcg). QEMU, CC, MAKE and ccache are taken
+from PATH or the environment; any other environment is the kernel build's own.
+
+Exit status: 0 all passed, 1 a test failed, 2 the kernel broke or did not come
+to the end, 3 it could not be built, 4 nothing was run.
+EOF
+}
+
+say() { printf 'vmtest: %s\n' "$*"; }
+stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
+
+out=$TREE/.uio-vm
+debug='' module='' demo='' kunit_only='' build_only=''
+want_boots='' want_programs=''
+jobs=$(nproc)
+
+# The boots file without comments and the blanks around "|".
+boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
+
+while getopts 'o:dmt:p:kbDj:lh' opt; do
+	case $opt in
+	o) out=$OPTARG ;;
+	d) debug=1 ;;
+	m) module=1 ;;
+	t) want_boots=$OPTARG ;;
+	p) want_programs=$OPTARG ;;
+	k) kunit_only=1 ;;
+	b) build_only=1 ;;
+	D) demo=1 ;;
+	j) jobs=$OPTARG ;;
+	l) boots | cut -d'|' -f1; exit 0 ;;
+	h) usage; exit 0 ;;
+	*) usage >&2; exit 3 ;;
+	esac
+done
+
+# Seconds
+program_limit=300 boot_limit=1800
+[ -z "$debug" ] || program_limit=900 boot_limit=3600
+
+variant=builtin
+[ -z "$module" ] || variant=module
+[ -z "$debug" ] || variant=debug-$variant
+mkdir -p "$out"
+out=$(realpath "$out")
+kernel=$out/kernel-$variant
+accel=${ACCEL:-tcg}
+qemu=${QEMU:-qemu-system-x86_64}
+
+# A second compiler run with the same result is waste. The variables make the
+# result the same wherever the tree lies.
+cc=${CC:-gcc}
+if command -v ccache >/dev/null; then
+	cc="ccache $cc"
+	export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$(dirname "$TREE")}
+	export CCACHE_NOHASHDIR=1
+	export CCACHE_IGNOREOPTIONS='-fmacro-prefix-map=* -ffile-prefix-map=*'
+fi
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=vmtest KBUILD_BUILD_HOST=vmtest
+
+kmake() {
+	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH=x86_64 CC="$cc" -j"$jobs" "$@"
+}
+
+# logged LOG WHAT COMMAND...: run it, show that it lives, on failure show why
+logged() {
+	local log=$1 what=$2 start=$SECONDS pid t=0
+	shift 2
+
+	say "$what"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		t=$((t + 1))
+		[ $((t % 100)) -ne 0 ] ||
+			say "  $(grep -c '^  [A-Z0-9]* ' "$log" || true) steps, $((SECONDS - start)) s"
+	done
+	if ! wait "$pid"; then
+		grep -nE 'error:|Error [0-9]+|undefined reference|No rule to make' "$log" | head -n 20 >&2 || true
+		tail -n 15 "$log" >&2
+		stop 3 "$what: failed, see $log"
+	fi
+}
+
+# Later fragments win.
+merge_config() {
+	awk '
+		/^CONFIG_/ { key = $0; sub(/=.*/, "", key) }
+		/^# CONFIG_.* is not set$/ { key = $2 }
+		!/^(# )?CONFIG_/ { next }
+		!(key in line) { order[++n] = key }
+		{ line[key] = $0 }
+		END { for (i = 1; i <= n; i++) print line[order[i]] }
+	' "$@"
+}
+
+# Kconfig drops without a word what has no such symbol or an unmet dependency.
+check_config() {
+	local line lost=''
+
+	while read -r line; do
+		case $line in
+		'# '*) ! grep -q "^${line:2:-11}=" "$kernel/.config" || lost+=$'\n'"  $line" ;;
+		*) grep -qxF "$line" "$kernel/.config" || lost+=$'\n'"  $line" ;;
+		esac
+	done <"$kernel/wanted"
+	[ -n "$lost" ] || return 0
+	if [ -n "${VMTEST_LOST_OK:-}" ]; then
+		say "not in this kernel:$lost"
+		return
+	fi
+	stop 3 "Kconfig did not take these lines of $HERE/config*:$lost"
+}
+
+build_kernel() {
+	local fragments=("$HERE/config") targets=(vmlinux)
+
+	mkdir -p "$kernel"
+	[ -z "$debug" ] || fragments+=("$HERE/config.debug")
+	if [ -n "$module" ]; then
+		fragments+=("$HERE/config.module")
+		targets+=(modules)
+	fi
+	merge_config "${fragments[@]}" >"$kernel/wanted"
+	logged "$kernel/config.log" "configuring ($variant)" \
+		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
+	check_config
+	logged "$kernel/build.log" "building the kernel ($variant), 10 to 20 minutes on two CPUs if nothing is cached" \
+		kmake "${targets[@]}"
+	logged "$kernel/headers.log" "exporting its headers" kmake headers
+}
+
+# build_tests DIRECTORY TO [CC]
+build_tests() {
+	mkdir -p "$2"
+	LDFLAGS=-static logged "$2.log" "building $(basename "$1")${3:+ with $3}" \
+		"${MAKE:-make}" -C "$SELFTESTS/$1" OUTPUT="$2" CC="${3:-$cc}" \
+		KHDR_INCLUDES="-isystem $kernel/usr/include" -j"$jobs" all
+}
+
+# One line a program that a selftest directory runs: NAME PATH-IN-GUEST
+test_list() {
+	"${MAKE:-make}" -s -C "$SELFTESTS/$1" OUTPUT="$2" emit_tests 2>/dev/null |
+		sed -n "s,^[^:]*:\(.*\),\1$4 $3/\1,p"
+}
+
+selected() {
+	[ -n "$want_programs" ] || { cat; return; }
+	awk -v w=",$want_programs," 'index(w, "," $1 ",")'
+}
+
+build_programs() {
+	tests=$out/tests
+	mkdir -p "$tests"
+	${CC:-gcc} -O2 -Wall -static -o "$out/init" "$HERE/init.c"
+	[ -z "$kunit_only" ] || return 0
+	build_tests uio "$tests/uio"
+	[ -z "$demo" ] || return 0
+	build_tests dmabuf-heaps "$tests/dmabuf-heaps"
+	if echo 'int main(void){return 0;}' | ${CC:-gcc} -m32 -static -x c -o /dev/null - 2>/dev/null; then
+		build_tests uio "$tests/uio32" "$cc -m32"
+	else
+		say "no 32-bit programs: the compiler cannot link -m32 -static (Debian: libc6-dev-i386)"
+		rm -rf "$tests/uio32"
+	fi
+}
+
+# What the kernel needs of its modules, in the order of their dependencies.
+module_order() {
+	local ko dep
+
+	find "$kernel" -name '*.ko' | while read -r ko; do
+		echo "$(basename "$ko" .ko) $(basename "$ko" .ko)"
+		for dep in $(modinfo -F depends "$ko" | tr ',' ' '); do
+			echo "$dep $(basename "$ko" .ko)"
+		done
+	done | tsort
+}
+
+# initramfs FLAGS TO
+make_initramfs() {
+	local flags=$1 to=$2 dir
+	local spec=$to.spec list=$to.list
+
+	: >"$list"
+	{
+		echo 'dir /dev 0755 0 0'
+		echo 'nod /dev/console 0600 0 0 c 5 1'
+		echo 'dir /proc 0755 0 0'
+		echo 'dir /sys 0755 0 0'
+		echo 'dir /tmp 1777 0 0'
+		echo 'dir /tests 0755 0 0'
+		echo 'dir /modules 0755 0 0'
+		echo "file /init $out/init 0755 0 0"
+		for dir in uio uio32 dmabuf-heaps; do
+			[ -d "$out/tests/$dir" ] || continue
+			echo "dir /tests/$dir 0755 0 0"
+			find "$out/tests/$dir" -type f -executable ! -name '*.o' |
+				sed "s,.*/\(.*\),file /tests/$dir/\1 & 0755 0 0,"
+		done
+		if [ -n "$module" ]; then
+			module_order | sed 's,.*,/modules/&.ko,' >"$to.order"
+			echo "file /modules/order $to.order 0644 0 0"
+			find "$kernel" -name '*.ko' |
+				sed 's,.*/\(.*\),file /modules/\1 & 0644 0 0,'
+		fi
+		echo "file /tests/list $list 0644 0 0"
+	} >"$spec"
+
+	if [ -n "$demo" ]; then
+		echo "uio_edu_demo /tests/uio/uio_edu_demo" >"$list"
+	elif [ -z "$kunit_only" ]; then
+		{
+			test_list uio "$out/tests/uio" /tests/uio ''
+			[[ $flags != *compat* || ! -d $out/tests/uio32 ]] ||
+				test_list uio "$out/tests/uio32" /tests/uio32 -32
+			[[ $flags != *heaps* ]] ||
+				test_list dmabuf-heaps "$out/tests/dmabuf-heaps" /tests/dmabuf-heaps ''
+		} | selected >"$list"
+	fi
+	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
+}
+
+# The verdict of a boot, from what it left in its directory.
+judge() {
+	local dir=$1 expect=$2 broke=''
+
+	awk -f "$HERE/tap.awk" "$dir/result" >"$dir/cases"
+	if grep -qE 'Kernel panic|^\[[ .0-9]*\] (BUG|WARNING|Oops|KASAN)' "$dir/console"; then
+		broke="the kernel broke"
+	elif ! grep -qx '@@ done' "$dir/result"; then
+		broke="no end"
+		[ "$(cat "$dir/status")" != 124 ] || broke="no end within the time limit"
+	elif grep -q $'\tkernel log\t' "$dir/cases"; then
+		broke="the kernel complained"
+	elif [ "$expect" != - ] && ! grep -qE "$expect" "$dir/console"; then
+		broke="the console lacks: $expect"
+	fi
+	if [ -n "$broke" ]; then
+		printf 'fail\t-\tboot\t%s\n' "$broke" >>"$dir/cases"
+		return 2
+	fi
+	printf 'pass\t-\tboot\t\n' >>"$dir/cases"
+	! grep -q '^fail' "$dir/cases" || return 1
+	[ -n "$demo" ] || [ "$(wc -l <"$dir/cases")" -gt 1 ] || return 4
+}
+
+count() { grep -c "^$1" "$2" || true; }
+
+run_boot() {
+	local line=$1 name memory cpus flags args params expect
+	local dir start=$SECONDS pid rc=0 env=''
+
+	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
+	dir=$out/boots/$variant-$name
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	: >"$dir/result"
+	: >"$dir/console"
+	make_initramfs "$flags" "$dir/initramfs"
+
+	[[ $flags != *kunit* ]] || env+=' VM_KUNIT=1'
+	env+=" VM_TIMEOUT=$program_limit"
+	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params"
+	[ -z "$debug" ] || params+=' hung_task_panic=1'
+
+	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
+	# shellcheck disable=SC2086 # they are lists
+	timeout --foreground "$boot_limit" \
+		"$qemu" -accel "$accel" $args -m "$memory" -smp "$cpus" \
+		-nodefaults -no-user-config -no-reboot -display none \
+		-chardev "file,id=console,path=$dir/console" -serial chardev:console \
+		-chardev "file,id=result,path=$dir/result" \
+		-device virtio-serial-pci,addr=03.0 -device virtserialport,chardev=result,name=result \
+		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
+		-device edu,addr=06.0 \
+		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
+		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
+	pid=$!
+	if [ -n "$demo" ]; then
+		tail -n +1 -s 0.1 -f --pid="$pid" "$dir/result" | sed -u '/^@@ /d'
+	else
+		watch_boot "$pid" "$dir" "$start"
+	fi
+	wait "$pid" || rc=$?
+	echo "$rc" >"$dir/status"
+
+	rc=0
+	judge "$dir" "$expect" || rc=$?
+	{
+		echo "passed $(count pass "$dir/cases")"
+		echo "failed $(count fail "$dir/cases")"
+		echo "skipped $(count skip "$dir/cases")"
+		echo "seconds $((SECONDS - start))"
+	} >"$dir/summary"
+	tell "$name" "$dir" "$rc"
+	return "$rc"
+}
+
+watch_boot() {
+	local pid=$1 dir=$2 start=$3 t=0
+
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		t=$((t + 1))
+		[ $((t % 100)) -ne 0 ] ||
+			say "  $(grep -cE '^ *(not )?ok ' "$dir/result" || true) cases, $((SECONDS - start)) s, now: $(awk '/^@@ begin/ { p = $3 } END { print p ? p : "boot" }' "$dir/result")"
+	done
+}
+
+# What a person wants to know of a boot.
+tell() {
+	local name=$1 dir=$2 rc=$3
+
+	if [ -z "$demo" ]; then
+		awk -F'\t' '$1 == "fail" { printf "  FAIL %s %s%s\n", $2, $3, $4 == "" ? "" : ": " $4 }
+			$1 == "skip" { printf "  skip %s %s%s\n", $2, $3, $4 == "" ? "" : ": " $4 }' "$dir/cases"
+		say "$name: $(xargs <"$dir/summary")"
+	fi
+	case $rc in
+	0|4)
+		return
+		;;
+	2)
+		say "the last lines of the console:"
+		[ ! -s "$dir/qemu" ] || tail -n 5 "$dir/qemu"
+		tail -n 40 "$dir/console"
+		;;
+	esac
+	say "all of it: $dir/result $dir/console"
+}
+
+main() {
+	local line name result=0 rc matched=''
+
+	command -v "$qemu" >/dev/null || [ -n "$build_only" ] ||
+		stop 3 "no $qemu (Debian: qemu-system-x86)"
+	build_kernel
+	build_programs
+	[ -z "$build_only" ] || exit 0
+
+	while read -r line <&3; do
+		name=${line%%|*}
+		if [ -n "$want_boots" ]; then
+			[[ ,$want_boots, == *",$name,"* ]] || continue
+		elif [ -n "$kunit_only" ]; then
+			[[ $(cut -d'|' -f4 <<<"$line") == *kunit* ]] || continue
+		elif [ -n "$demo" ]; then
+			[ -z "$matched" ] || continue
+		fi
+		matched+=" $name"
+		rc=0
+		run_boot "$line" || rc=$?
+		# Broken is worse than failed, failed worse than nothing run.
+		case $rc in
+		2) result=2 ;;
+		1) [ "$result" = 2 ] || result=1 ;;
+		4) [ "$result" != 0 ] || result=4 ;;
+		esac
+	done 3< <(boots)
+	[ -n "$matched" ] || stop 3 "no such boot: $want_boots, see vmtest.sh -l"
+	exit "$result"
+}
+
+main
