@@ -26,6 +26,8 @@
 #include <linux/iommu.h>
 #include <linux/iommu-dma.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/msi.h>
 #include <linux/overflow.h>
 #include <linux/panic.h>
 #include <linux/rculist.h>
@@ -158,6 +160,30 @@ bool dma_buf_sgt_is_coherent(struct device *dev, struct sg_table *sgt)
 			return false;
 	}
 	return true;
+}
+
+/**
+ * dma_buf_dev_reaches_memory - can any memory be mapped for a device?
+ * @dev:	device, with its DMA mask set
+ *
+ * dma-direct warns, with a stack trace and an address, when it is to map memory
+ * beyond the device's mask and there is no bounce buffer below it. Nobody can
+ * know beforehand what memory an exporter comes up with, so that user space
+ * could provoke this.
+ *
+ * Return: true if the device reaches all memory, or if what it does not reach
+ * is bounced or mapped by an IOMMU.
+ */
+bool dma_buf_dev_reaches_memory(struct device *dev)
+{
+	if (use_dma_iommu(dev) || get_dma_ops(dev) || !dma_addressing_limited(dev))
+		return true;
+#ifdef CONFIG_SWIOTLB
+	if (is_swiotlb_active(dev))
+		return phys_to_dma(dev, dev->dma_io_tlb_mem->defpool.end - 1) <=
+		       min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+#endif
+	return false;
 }
 
 /*
@@ -370,6 +396,12 @@ importer_create_mapping(struct dma_buf_importer_file *f, struct dma_buf *dmabuf,
 		goto err_put_dmabuf;
 	}
 
+	/* What the exporter guarantees to be coherent does not bounce. */
+	if (!m->attach->coherent && !dma_buf_dev_reaches_memory(imp->dev)) {
+		ret = -EOPNOTSUPP;
+		goto err_detach;
+	}
+
 	ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
 	if (!ret) {
 		ret = importer_map_locked(m);
@@ -532,8 +564,12 @@ void dma_buf_importer_init(struct dma_buf_importer *imp, struct device *dev,
 	INIT_LIST_HEAD(&imp->parked);
 	INIT_WORK(&imp->revoke_work, importer_revoke_work);
 
-	/* The domain does not change while a driver is bound. */
-	imp->confined = domain && (domain->type & __IOMMU_DOMAIN_PAGING);
+	/*
+	 * The domain does not change while a driver is bound. A device that
+	 * could forge the interrupts of others is not confined either.
+	 */
+	imp->confined = domain && (domain->type & __IOMMU_DOMAIN_PAGING) &&
+			msi_device_has_isolated_msi(dev);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_importer_init, "DMA_BUF");
 
@@ -850,7 +886,9 @@ static struct dma_buf_importer_file *importer_file_check(struct file *file)
 		return f;
 	if (!(file->f_mode & FMODE_WRITE))
 		return ERR_PTR(-EACCES);
-	return f ?: ERR_PTR(-EOPNOTSUPP);
+	if (!f)
+		return ERR_PTR(-EOPNOTSUPP);
+	return f;
 }
 
 /*

@@ -96,10 +96,7 @@ static ssize_t dma_mask_bits_store(struct device *dev,
 	unsigned int bits;
 	int ret;
 
-	ret = kstrtouint(buf, 0, &bits);
-	if (ret)
-		return ret;
-	if (bits < 1 || bits > 64)
+	if (kstrtouint(buf, 0, &bits) || bits < 1 || bits > 64)
 		return -EINVAL;
 
 	ret = dma_buf_importer_lock_idle(&dma->importer);
@@ -182,7 +179,7 @@ err_no_dma:
 	kfree(dma);
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(uio_dma_register, "UIO_DMA");
+EXPORT_SYMBOL_GPL(uio_dma_register);
 
 /**
  * uio_dma_unregister - end all DMA of a UIO device
@@ -202,7 +199,7 @@ void uio_dma_unregister(struct uio_device *idev)
 	ret = dma_buf_importer_kill(&dma->importer);
 	dev_coherent_heap_remove(dma->heap, ret);
 }
-EXPORT_SYMBOL_NS_GPL(uio_dma_unregister, "UIO_DMA");
+EXPORT_SYMBOL_GPL(uio_dma_unregister);
 
 /**
  * uio_dma_free - free what uio_dma_register() has allocated
@@ -212,7 +209,7 @@ void uio_dma_free(struct uio_device *idev)
 {
 	kfree(idev->dma);
 }
-EXPORT_SYMBOL_NS_GPL(uio_dma_free, "UIO_DMA");
+EXPORT_SYMBOL_GPL(uio_dma_free);
 
 /**
  * uio_dma_open - a file of a UIO device is opened
@@ -240,7 +237,7 @@ struct dma_buf_importer_file *uio_dma_open(struct uio_device *idev)
 	}
 	return f;
 }
-EXPORT_SYMBOL_NS_GPL(uio_dma_open, "UIO_DMA");
+EXPORT_SYMBOL_GPL(uio_dma_open);
 
 /**
  * uio_dma_release - a file of a UIO device is closed
@@ -254,7 +251,27 @@ void uio_dma_release(struct dma_buf_importer_file *f)
 	dma_buf_importer_file_close(f);
 	kfree(f);
 }
-EXPORT_SYMBOL_NS_GPL(uio_dma_release, "UIO_DMA");
+EXPORT_SYMBOL_GPL(uio_dma_release);
+
+/**
+ * uio_dma_init - make UIO's files known to dma-buf
+ * @ifops:	the UIO core's files
+ */
+void uio_dma_init(struct dma_buf_importer_fops *ifops)
+{
+	dma_buf_importer_register_fops(ifops);
+}
+EXPORT_SYMBOL_GPL(uio_dma_init);
+
+/**
+ * uio_dma_exit - undo uio_dma_init()
+ * @ifops:	the UIO core's files, none of which is open
+ */
+void uio_dma_exit(struct dma_buf_importer_fops *ifops)
+{
+	dma_buf_importer_unregister_fops(ifops);
+}
+EXPORT_SYMBOL_GPL(uio_dma_exit);
 
 MODULE_DESCRIPTION("DMA for userspace I/O devices");
 MODULE_LICENSE("GPL");

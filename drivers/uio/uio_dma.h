@@ -6,6 +6,7 @@
 #define _UIO_DMA_H
 
 struct dma_buf_importer_file;
+struct dma_buf_importer_fops;
 struct uio_device;
 
 #ifdef CONFIG_UIO_DMA
@@ -15,6 +16,8 @@ void uio_dma_unregister(struct uio_device *idev);
 void uio_dma_free(struct uio_device *idev);
 struct dma_buf_importer_file *uio_dma_open(struct uio_device *idev);
 void uio_dma_release(struct dma_buf_importer_file *f);
+void uio_dma_init(struct dma_buf_importer_fops *ifops);
+void uio_dma_exit(struct dma_buf_importer_fops *ifops);
 
 #else /* CONFIG_UIO_DMA */
 

@@ -66,13 +66,14 @@ struct dma_buf_importer_ops {
  * @nr_revoked:	mappings in @mappings that were unmapped because their exporter
  *		revoked them; as long as there are any, the device is stopped
  * @started:	@ops->start has succeeded since the last successful @ops->stop
- * @confined:	an IOMMU limits the device to what is mapped for it
+ * @confined:	an IOMMU limits the device, its memory accesses and interrupts,
+ *		to what is set up for it
  * @warned:	the failure of @ops->stop has been reported
  */
 struct dma_buf_importer {
 	struct device *dev;
 	const struct dma_buf_importer_ops *ops;
-	struct mutex lock;
+	struct mutex lock; /* before dma_resv, never under mmap_lock */
 	struct list_head mappings;
 	struct list_head parked;
 	struct work_struct revoke_work;
@@ -136,6 +137,7 @@ int dma_buf_importer_put(struct dma_buf_importer_file *f,
 void dma_buf_importer_register_fops(struct dma_buf_importer_fops *ifops);
 void dma_buf_importer_unregister_fops(struct dma_buf_importer_fops *ifops);
 
+bool dma_buf_dev_reaches_memory(struct device *dev);
 bool dma_buf_sgt_is_coherent(struct device *dev, struct sg_table *sgt);
 
 long dma_buf_ioctl_get_dma_addr(struct file *file,

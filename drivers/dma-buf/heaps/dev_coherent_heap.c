@@ -22,6 +22,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
@@ -59,7 +60,7 @@ struct dev_coherent_heap {
 	struct kref kref;
 	struct device *dev;
 	struct dma_heap *heap;
-	struct mutex lock;
+	struct mutex lock; /* after an importer's lock, before dma_resv */
 	struct list_head buffers;
 	unsigned int nr_buffers;
 	u64 size;
@@ -136,7 +137,7 @@ static int dev_coherent_attach(struct dma_buf *dmabuf,
 		return -EOPNOTSUPP;
 	if (!dev_is_dma_coherent(owner) || !dev_is_dma_coherent(attachment->dev))
 		return -EOPNOTSUPP;
-	return 0;
+	return dma_buf_dev_reaches_memory(attachment->dev) ? 0 : -EOPNOTSUPP;
 }
 
 static int dev_coherent_pin(struct dma_buf_attachment *attachment)
@@ -589,6 +590,22 @@ int dev_coherent_heap_set_mask(struct dev_coherent_heap *heap, u64 mask)
 }
 EXPORT_SYMBOL_NS_GPL(dev_coherent_heap_set_mask, "DMA_BUF_HEAP");
 
+/*
+ * The dma-buf cannot go while its buffer is in the heap's list, since its
+ * release waits for the heap's lock. But the last reference to its file may be
+ * gone, and then the pointer may even lead to another file.
+ */
+static bool dev_coherent_get_file(struct dma_buf *dmabuf)
+{
+	struct file *file = get_file_active(&dmabuf->file);
+
+	if (file && file->private_data != dmabuf) {
+		fput(file);
+		file = NULL;
+	}
+	return file;
+}
+
 /* Only dma_buf_ops.release, which needs no memory, follows on a buffer. */
 static void dev_coherent_buffer_revoke(struct dev_coherent_buffer *buffer,
 				       unsigned long deadline, bool leak)
@@ -632,8 +649,8 @@ void dev_coherent_heap_remove(struct dev_coherent_heap *heap, bool leak)
 
 		dev_coherent_heap_unreserve(heap, buffer->size);
 
-		/* On its way to dev_coherent_release(), which waits for us? */
-		if (!get_file_active(&dmabuf->file)) {
+		/* Nobody has it mapped who has no reference to the file. */
+		if (!dev_coherent_get_file(dmabuf)) {
 			list_del_init(&buffer->node);
 			if (!leak)
 				dev_coherent_buffer_free_memory(buffer);

@@ -40,7 +40,8 @@ FIXTURE_SETUP(address)
 {
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
-	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 64));
+	if (!test_set_mask(_metadata, &self->dev, 64))
+		return;
 	if (!test_alloc(_metadata, &self->buf, variant->memory, &self->dev,
 			BUFFER_SIZE))
 		return;
@@ -376,7 +377,8 @@ FIXTURE_SETUP(mask)
 {
 	if (!test_open(_metadata, &self->dev, variant->index))
 		return;
-	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, variant->bits));
+	if (!test_set_mask(_metadata, &self->dev, variant->bits))
+		return;
 }
 
 FIXTURE_TEARDOWN(mask)

@@ -9,6 +9,7 @@
 
 #define GUARD		0xc5
 #define AREA_PAGES	3
+#define COPY_TIMEOUT_MS	60000
 
 static const __u32 sizes[] = { 1, 2, 3, 4, 63, 64, 2048, 4092, 4095 };
 
@@ -64,10 +65,11 @@ static int copy_step(struct copy *copy)
 /* Run copies on several devices at the same time. */
 static int copy_all(struct copy *copy, unsigned int count)
 {
-	unsigned int i, ms, busy;
+	long deadline = uio_now_ms() + COPY_TIMEOUT_MS;
+	unsigned int i, busy;
 	int ret;
 
-	for (ms = 0; ms < 60000; ms++) {
+	while (uio_now_ms() < deadline) {
 		busy = 0;
 		for (i = 0; i < count; i++) {
 			ret = copy_step(&copy[i]);
@@ -158,7 +160,8 @@ FIXTURE_SETUP(copy)
 	for (i = 0; i < 2; i++) {
 		if (!test_open(_metadata, &self->dev[i], i))
 			return;
-		ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev[i].number, 64));
+		if (!test_set_mask(_metadata, &self->dev[i], 64))
+			return;
 		if (!test_alloc(_metadata, &self->buf[i], variant->memory,
 				&self->dev[i], size))
 			return;
@@ -241,7 +244,8 @@ FIXTURE_SETUP(shared)
 	for (i = 0; i < 2; i++) {
 		if (!test_open(_metadata, &self->dev[i], i))
 			return;
-		ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev[i].number, 64));
+		if (!test_set_mask(_metadata, &self->dev[i], 64))
+			return;
 	}
 	if (!test_alloc(_metadata, &self->buf, UIO_MEMORY_SYSTEM,
 			&self->dev[0], 3 * uio_page_size()))
@@ -320,13 +324,23 @@ FIXTURE_VARIANT_ADD(device, system_mask_28) {
 
 FIXTURE_SETUP(device)
 {
+	__u64 addr;
+	int ret;
+
 	if (!test_open(_metadata, &self->dev, variant->index))
 		return;
-	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number,
-					   variant->mask_bits));
+	if (!test_set_mask(_metadata, &self->dev, variant->mask_bits))
+		return;
 	if (!test_alloc(_metadata, &self->buf, variant->memory,
 			&self->dev, 2 * AREA_PAGES * uio_page_size()))
 		return;
+
+	/* Memory that is not made for the device may be out of its reach. */
+	ret = uio_dma_addr(self->buf.fd, self->dev.fd, &addr);
+	if (ret == -EOPNOTSUPP && variant->memory != UIO_MEMORY_DEVICE)
+		SKIP(return, "the device cannot reach such memory here");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
 }
 
 FIXTURE_TEARDOWN(device)

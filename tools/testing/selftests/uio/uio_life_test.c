@@ -238,7 +238,8 @@ FIXTURE_SETUP(master)
 
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
-	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 64));
+	if (!test_set_mask(_metadata, &self->dev, 64))
+		return;
 	self->fd = uio_open_fd(self->dev.number, O_RDWR);
 	ASSERT_LE(0, self->fd);
 	for (i = 0; i < 2; i++)

@@ -128,7 +128,7 @@ TEST_F(map, access_mode)
 	EXPECT_EQ(EACCES, map_errno(fd, page, PROT_WRITE, MAP_SHARED, 0));
 	EXPECT_EQ(EINVAL, map_errno(fd, page, PROT_READ, MAP_PRIVATE, 0));
 	mem = map_buffer(fd, page, PROT_READ, 0);
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	EXPECT_EQ(-1, uio_differs_from(mem, page, 0));
 	EXPECT_ERRNO(EACCES, mprotect(mem, page, RW));
 	munmap(mem, page);
@@ -151,7 +151,7 @@ TEST_F(map, every_part)
 		for (count = 1; first + count <= NR_PAGES; count++) {
 			mem = map_buffer(self->buf.fd, count * self->page, RW,
 					 first * self->page);
-			ASSERT_NE(MAP_FAILED, mem);
+			ASSERT_TRUE(mem != MAP_FAILED);
 			expect_pages(_metadata, mem, first, count);
 			munmap(mem, count * self->page);
 		}
@@ -162,7 +162,7 @@ TEST_F(map, two_views)
 {
 	char *mem = map_buffer(self->buf.fd, self->buf.size, RW, 0);
 
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	uio_fill(mem + self->page, self->page, 77);
 	EXPECT_EQ(-1, uio_differs(self->buf.vaddr + self->page, self->page,
 				  77));
@@ -173,7 +173,7 @@ TEST_F(map, protect)
 {
 	char *mem = map_buffer(self->buf.fd, self->buf.size, PROT_NONE, 0);
 
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	EXPECT_EQ(SIGSEGV, uio_touch(mem));
 	EXPECT_EQ(0, mprotect(mem + self->page, self->page, RW));
 	expect_pages(_metadata, mem + self->page, 1, 1);
@@ -190,7 +190,7 @@ TEST_F(map, never_grows)
 	size_t page = self->page;
 	char *mem = map_buffer(self->buf.fd, page, RW, 0);
 
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	EXPECT_ERRNO(EFAULT, mremap(mem, page, 2 * page, 0));
 	EXPECT_ERRNO(EFAULT, mremap(mem, page, 2 * page, MREMAP_MAYMOVE));
 	EXPECT_ERRNO(EFAULT, mremap(mem, 0, page, MREMAP_MAYMOVE));
@@ -216,22 +216,22 @@ TEST_F(map, moves)
 	/* Before anything is mapped, and after. */
 	mem = map_buffer(self->buf.fd, self->buf.size, RW, 0);
 	to = move(mem, self->buf.size);
-	ASSERT_NE(MAP_FAILED, to);
+	ASSERT_TRUE(to != MAP_FAILED);
 	expect_pages(_metadata, to, 0, NR_PAGES);
 	mem = move(to, self->buf.size);
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	expect_pages(_metadata, mem, 0, NR_PAGES);
 
 	/* A part of it only. */
 	to = move(mem + page, 2 * page);
-	ASSERT_NE(MAP_FAILED, to);
+	ASSERT_TRUE(to != MAP_FAILED);
 	expect_pages(_metadata, to, 1, 2);
 	expect_pages(_metadata, mem, 0, 1);
 	expect_pages(_metadata, mem + 3 * page, 3, 1);
 	EXPECT_EQ(SIGSEGV, uio_touch(mem + page));
 
 	/* Shrinking works as well. */
-	EXPECT_EQ(to, mremap(to, 2 * page, page, 0));
+	EXPECT_TRUE(mremap(to, 2 * page, page, 0) == to);
 	expect_pages(_metadata, to, 1, 1);
 	EXPECT_EQ(SIGSEGV, uio_touch(to + page));
 }
@@ -244,7 +244,7 @@ TEST_F(map, hole)
 
 	for (touched = false;; touched = true) {
 		mem = map_buffer(self->buf.fd, self->buf.size, RW, 0);
-		ASSERT_NE(MAP_FAILED, mem);
+		ASSERT_TRUE(mem != MAP_FAILED);
 		if (touched)
 			expect_pages(_metadata, mem, 0, NR_PAGES);
 		ASSERT_EQ(0, munmap(mem + page, page));
@@ -287,7 +287,7 @@ TEST_F(map, advice)
 		{ MADV_DODUMP, EINVAL },
 		{ MADV_DONTDUMP, 0 },
 		{ MADV_DONTFORK, 0 },
-		{ MADV_DOFORK, 0 },
+		{ MADV_DOFORK, EINVAL },
 	};
 	unsigned int i;
 
@@ -384,7 +384,7 @@ TEST_F(map, no_address_shown)
 
 	for (i = 0; i < NR_PAGES; i++) {
 		mem = map_buffer(self->buf.fd, self->page, RW, i * self->page);
-		ASSERT_NE(MAP_FAILED, mem);
+		ASSERT_TRUE(mem != MAP_FAILED);
 		EXPECT_EQ(0, uio_touch(mem));
 		if (smaps_line(mem, NULL, line, sizeof(line)))
 			SKIP(return, "no /proc/self/smaps here");
@@ -427,7 +427,7 @@ TEST_F(map, registers)
 	close(fd);
 
 	mem = mmap(NULL, page, RW, MAP_SHARED, dev->fd, 0);
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	EXPECT_EQ(0, uio_touch(mem));
 	EXPECT_ERRNO(EFAULT, mremap(mem, page, 2 * page, MREMAP_MAYMOVE));
 	EXPECT_EQ(0, uio_touch(mem));
@@ -435,7 +435,7 @@ TEST_F(map, registers)
 
 	/* A part of them, and a part of that. */
 	mem = mmap(NULL, 3 * page, RW, MAP_SHARED, dev->fd, 0);
-	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_TRUE(mem != MAP_FAILED);
 	EXPECT_EQ(0, munmap(mem + page, page));
 	EXPECT_EQ(0, uio_touch(mem));
 	EXPECT_EQ(0, uio_touch(mem + 2 * page));

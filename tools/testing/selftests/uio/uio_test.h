@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the test programs have in common.
+ *
+ * They take devices over from whatever driver they are bound to, so they run on
+ * machines that are made for it: see vm/. UIO_TEST_DEVICE0 to 2 in the
+ * environment name other devices than the emulated ones there. All programs
+ * take the options of kselftest_harness.h; -l lists what they test.
  */
 #ifndef SELFTESTS_UIO_TEST_H
 #define SELFTESTS_UIO_TEST_H
@@ -29,6 +34,21 @@ static inline bool test_open(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, uio_open_driver(dev, name));
 	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
 		SKIP(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
+	return true;
+}
+
+/* Set the DMA mask, as far as the device's driver can follow. */
+static inline bool test_set_mask(struct __test_metadata *_metadata,
+				 struct uio_device *dev, int bits)
+{
+	int ret;
+
+	if (bits > dev->driver.max_bits)
+		bits = dev->driver.max_bits;
+	ret = uio_set_dma_mask_bits(dev->number, bits);
+	if (ret == -EIO)
+		SKIP(return false, "this machine cannot serve %d bits", bits);
+	ASSERT_EQ(0, ret);
 	return true;
 }
 
@@ -105,7 +125,7 @@ static inline void *make_bad_pointer(enum bad_pointer kind, const void *arg,
 
 	switch (kind) {
 	case POINTER_KERNEL:
-		return (void *)-1048576L;
+		return (void *)-4096L;
 	case POINTER_UNMAPPED:
 		munmap(mem, 2 * page);
 		return mem;

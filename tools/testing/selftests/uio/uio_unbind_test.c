@@ -75,9 +75,10 @@ FIXTURE_SETUP(gone)
 		return;
 	if (variant->removed && access("/sys/bus/pci/rescan", W_OK))
 		SKIP(return, "not a PCI device");
-	ASSERT_EQ(0, uio_set_dma_mask_bits(h->dev.number, 64));
+	if (!test_set_mask(_metadata, &h->dev, 64))
+		return;
 	h->regs = uio_mmap(&h->dev, 0);
-	ASSERT_NE(MAP_FAILED, h->regs);
+	ASSERT_TRUE(h->regs != MAP_FAILED);
 	ASSERT_EQ(0, uio_heap_name(h->dev.number, h->heap_name,
 				   sizeof(h->heap_name)));
 	h->heap = uio_heap_open(h->heap_name);
@@ -119,7 +120,7 @@ static void expect_all_dead(struct __test_metadata *_metadata, struct holder *h)
 	/* The device */
 	EXPECT_ERRNO(EIO, read(h->dev.fd, &count, sizeof(count)));
 	EXPECT_ERRNO(EINVAL, write(h->dev.fd, &count, sizeof(count)));
-	EXPECT_EQ(POLLERR, poll_events(h->dev.fd));
+	EXPECT_TRUE(poll_events(h->dev.fd) & POLLERR);
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, page, PROT_READ, MAP_SHARED,
 					h->dev.fd, 0));
 	EXPECT_EQ(SIGBUS, uio_touch(h->dev.regs));
@@ -282,7 +283,7 @@ TEST_F_TIMEOUT(gone, over_and_over, 300)
 			ASSERT_LE(0, fd[i][j]);
 		mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
 			   fd[i][2], 0);
-		ASSERT_NE(MAP_FAILED, mem);
+		ASSERT_TRUE(mem != MAP_FAILED);
 		*mem = 1;
 		ASSERT_EQ(0, uio_dma_addr(fd[i][2], fd[i][0], &addr));
 		ASSERT_EQ(0, uio_unbind(uio_test_device(0)));
@@ -313,7 +314,8 @@ TEST_F(gone, with_another_device_at_it)
 
 	if (!test_open(_metadata, &dev, 1))
 		return;
-	ASSERT_EQ(0, uio_set_dma_mask_bits(dev.number, 64));
+	if (!test_set_mask(_metadata, &dev, 64))
+		return;
 	ret = uio_dma_addr(h->buf.fd, dev.fd, &addr);
 	if (ret == -EOPNOTSUPP)
 		SKIP(return, "the devices cannot share a buffer");

@@ -101,15 +101,15 @@ static bool edu_ack_irq(struct uio_device *dev)
 
 static int edu_init(struct uio_device *dev)
 {
-	unsigned int ms;
+	long deadline = uio_now_ms() + EDU_TIMEOUT_MS;
 	struct edu *edu;
 
 	uio_write32(dev->regs, EDU_LIVENESS, 0x5a5aa5a5);
 	if (uio_read32(dev->regs, EDU_LIVENESS) != ~0x5a5aa5a5U)
 		return -EIO;
 
-	for (ms = 0; edu_running(dev); ms++) {
-		if (ms == EDU_TIMEOUT_MS)
+	while (edu_running(dev)) {
+		if (uio_now_ms() > deadline)
 			return -ETIMEDOUT;
 		uio_msleep(1);
 	}
@@ -121,8 +121,9 @@ static int edu_init(struct uio_device *dev)
 		return -ENOMEM;
 	dev->driver.priv = edu;
 	dev->driver.max_size = EDU_BUFFER_SIZE - 1;
+	dev->driver.max_bits = 8 * sizeof(long);
 	dev->driver.timeout_ms = EDU_TIMEOUT_MS;
-	dev->driver.store_delay_ms = EDU_DELAY_MS / 2;
+	dev->driver.store_delay_ms = EDU_DELAY_MS - 10;
 	return 0;
 }
 

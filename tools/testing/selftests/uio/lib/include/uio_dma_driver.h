@@ -128,6 +128,9 @@ struct uio_dma_driver {
 	/* The most bytes that one operation can move. */
 	__u32 max_size;
 
+	/* How many bits of an address the driver can tell the device. */
+	int max_bits;
+
 	/* How long one operation may take before it is given up. */
 	unsigned int timeout_ms;
 
