@@ -32,6 +32,9 @@
 #define KUNIT_DIR	"/sys/kernel/debug/kunit"
 #define MAX_ARGS	16
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+
 static int result_fd = STDOUT_FILENO;
 static int kmsg_fd = -1;
 
@@ -75,7 +78,7 @@ static void output(const char *buf, size_t len)
 		write_all(STDOUT_FILENO, buf, len);
 }
 
-static void __attribute__((format(printf, 1, 2))) report(const char *fmt, ...)
+static void __printf(1, 2) report(const char *fmt, ...)
 {
 	char line[1280];
 	va_list ap;
@@ -147,7 +150,7 @@ static void scan_kernel_log(const char *name)
 		end = strchr(text, '\n');
 		if (end)
 			*end = '\0';
-		for (i = 0; i < sizeof(bad_messages) / sizeof(bad_messages[0]); i++) {
+		for (i = 0; i < ARRAY_SIZE(bad_messages); i++) {
 			if (strstr(text, bad_messages[i])) {
 				report("@@ kernel %s %s\n", name, text);
 				break;
@@ -228,8 +231,8 @@ static void run(char *line, int timeout_s)
 	long deadline;
 	pid_t pid;
 
-	name = strtok(line, " \n");
-	while (n < MAX_ARGS && (argv[n] = strtok(NULL, " \n")))
+	name = strtok(line, "\n ");
+	while (n < MAX_ARGS && (argv[n] = strtok(NULL, "\n ")))
 		n++;
 	argv[n] = NULL;
 	if (!name || !n)

@@ -23,6 +23,7 @@ Usage: vmtest.sh [options]
   -b        build only
   -D        demo: one boot, one program, its output here
   -j N      jobs (default: one per CPU)
+  -P N      boots at a time (default: one per CPU)
   -l        list the boots
   -h        this text
 
@@ -41,11 +42,12 @@ out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs=''
 jobs=$(nproc)
+parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmt:p:kbDj:lh' opt; do
+while getopts 'o:dmt:p:kbDj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
@@ -54,8 +56,9 @@ while getopts 'o:dmt:p:kbDj:lh' opt; do
 	p) want_programs=$OPTARG ;;
 	k) kunit_only=1 ;;
 	b) build_only=1 ;;
-	D) demo=1 ;;
+	D) demo=1 parallel=1 ;;
 	j) jobs=$OPTARG ;;
+	P) parallel=$OPTARG ;;
 	l) boots | cut -d'|' -f1; exit 0 ;;
 	h) usage; exit 0 ;;
 	*) usage >&2; exit 3 ;;
@@ -91,25 +94,37 @@ kmake() {
 	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH=x86_64 CC="$cc" -j"$jobs" "$@"
 }
 
+# Background jobs ignore Ctrl-C: what runs is ended by name.
+child=''
+end_child() { [ -z "$child" ] || kill "$child" 2>/dev/null || true; }
+trap 'end_child; kill $(jobs -pr) 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+
+matches() { grep -cE "$1" "$2" || true; }
+
+compile_errors='error:|undefined reference|undefined!|No rule to make'
+
 # logged LOG WHAT COMMAND...: run it, show that it lives, on failure show why
 logged() {
-	local log=$1 what=$2 start=$SECONDS pid t=0
+	local log=$1 what=$2 start=$SECONDS t=0
 	shift 2
 
 	say "$what"
 	"$@" >"$log" 2>&1 </dev/null &
-	pid=$!
-	while kill -0 "$pid" 2>/dev/null; do
+	child=$!
+	while kill -0 "$child" 2>/dev/null; do
 		sleep 0.2
 		t=$((t + 1))
 		[ $((t % 100)) -ne 0 ] ||
-			say "  $(grep -c '^  [A-Z0-9]* ' "$log" || true) steps, $((SECONDS - start)) s"
+			say "  $(matches '^  [A-Z0-9]* ' "$log") steps, $((SECONDS - start)) s"
 	done
-	if ! wait "$pid"; then
-		grep -E -A 3 'error:|undefined reference|undefined!|No rule to make' "$log" | head -n 40 >&2 ||
-			tail -n 15 "$log" >&2
+	if ! wait "$child"; then
+		grep -E -A 3 "$compile_errors" "$log" >"$log.errors" ||
+			tail -n 15 "$log" >"$log.errors"
+		head -n 40 "$log.errors" >&2
 		stop 3 "$what: failed, see $log"
 	fi
+	child=''
 }
 
 # Later fragments win.
@@ -130,9 +145,9 @@ check_config() {
 
 	while read -r line; do
 		case $line in
-		'# '*) ! grep -q "^${line:2:-11}=" "$kernel/.config" || lost+=$'\n'"  $line" ;;
-		*) grep -qxF "$line" "$kernel/.config" || lost+=$'\n'"  $line" ;;
-		esac
+		'# '*) ! grep -q "^${line:2:-11}=" "$kernel/.config" ;;
+		*) grep -qxF "$line" "$kernel/.config" ;;
+		esac || lost+=$'\n'"  $line"
 	done <"$kernel/wanted"
 	[ -n "$lost" ] || return 0
 	if [ -n "${VMTEST_LOST_OK:-}" ]; then
@@ -155,7 +170,8 @@ build_kernel() {
 	logged "$kernel/config.log" "configuring ($variant)" \
 		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
 	check_config
-	logged "$kernel/build.log" "building the kernel ($variant), 10 to 20 minutes on two CPUs if nothing is cached" \
+	say "a kernel takes 10 to 20 minutes on two CPUs, 2 if ccache knows it"
+	logged "$kernel/build.log" "building the kernel ($variant)" \
 		kmake "${targets[@]}"
 	logged "$kernel/headers.log" "exporting its headers" kmake headers
 }
@@ -187,10 +203,11 @@ build_programs() {
 	build_tests uio "$tests/uio"
 	[ -z "$demo" ] || return 0
 	build_tests dmabuf-heaps "$tests/dmabuf-heaps"
-	if echo 'int main(void){return 0;}' | ${CC:-gcc} -m32 -static -x c -o /dev/null - 2>/dev/null; then
+	echo 'int main(void) { return 0; }' >"$tests/m32.c"
+	if ${CC:-gcc} -m32 -static -o "$tests/m32" "$tests/m32.c" 2>/dev/null; then
 		build_tests uio "$tests/uio32" "$cc -m32"
 	else
-		say "no 32-bit programs: the compiler cannot link -m32 -static (Debian: libc6-dev-i386)"
+		say "no 32-bit programs: no libc to link them (Debian: libc6-dev-i386)"
 		rm -rf "$tests/uio32"
 	fi
 }
@@ -277,13 +294,14 @@ judge() {
 	[ -n "$demo" ] || [ "$(wc -l <"$dir/cases")" -gt 1 ] || return 4
 }
 
-count() { grep -c "^$1" "$2" || true; }
-
 run_boot() {
 	local line=$1 name memory cpus flags args params expect
-	local dir start=$SECONDS pid rc=0 env=''
+	local dir start=$SECONDS rc=0 env=''
 
 	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
+	[ -z "$demo" ] || flags=''
+	# A debug kernel is slow, and has nothing new to say to 32-bit programs.
+	[ -z "$debug" ] || flags=${flags//compat/}
 	dir=$out/boots/$variant-$name
 	rm -rf "$dir"
 	mkdir -p "$dir"
@@ -294,7 +312,8 @@ run_boot() {
 	[[ $flags != *kunit* ]] || env+=' VM_KUNIT=1 kunit.enable=1 kunit.autorun=1'
 	env+=" VM_TIMEOUT=$program_limit"
 	# A busy host can make the guest believe that its timer does not work.
-	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 no_timer_check $params"
+	params="no_timer_check $params"
+	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params"
 	[ -z "$debug" ] || params+=' hung_task_panic=1'
 
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
@@ -304,41 +323,46 @@ run_boot() {
 		-nodefaults -no-user-config -no-reboot -display none \
 		-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 		-chardev "file,id=result,path=$dir/result" \
-		-device virtio-serial-pci,addr=03.0 -device virtserialport,chardev=result,name=result \
+		-device virtio-serial-pci,addr=03.0 \
+		-device virtserialport,chardev=result,name=result \
 		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
 		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
 		-device edu,addr=06.0 \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
 		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
-	pid=$!
+	child=$!
 	if [ -n "$demo" ]; then
-		tail -n +1 -s 0.1 -f --pid="$pid" "$dir/result" | sed -u '/^@@ /d'
+		tail -n +1 -s 0.1 -f --pid="$child" "$dir/result" | sed -u '/^@@ /d'
 	else
-		watch_boot "$pid" "$dir" "$start"
+		watch_boot "$dir" "$start"
 	fi
-	wait "$pid" || rc=$?
+	wait "$child" || rc=$?
+	child=''
 	echo "$rc" >"$dir/status"
 
 	rc=0
 	judge "$dir" "$flags" "$expect" || rc=$?
 	{
-		echo "passed $(count pass "$dir/cases")"
-		echo "failed $(count fail "$dir/cases")"
-		echo "skipped $(count skip "$dir/cases")"
+		echo "passed $(matches "^pass" "$dir/cases")"
+		echo "failed $(matches "^fail" "$dir/cases")"
+		echo "skipped $(matches "^skip" "$dir/cases")"
 		echo "seconds $((SECONDS - start))"
 	} >"$dir/summary"
 	tell "$name" "$dir" "$rc"
 	return "$rc"
 }
 
-watch_boot() {
-	local pid=$1 dir=$2 start=$3 t=0
+running() { awk '/^@@ begin/ { p = $3 } END { print p ? p : "boot" }' "$1"; }
 
-	while kill -0 "$pid" 2>/dev/null; do
+watch_boot() {
+	local dir=$1 start=$2 t=0
+
+	while kill -0 "$child" 2>/dev/null; do
 		sleep 0.2
 		t=$((t + 1))
 		[ $((t % 100)) -ne 0 ] ||
-			say "  $(grep -cE '^ *(not )?ok ' "$dir/result" || true) cases, $((SECONDS - start)) s, now: $(awk '/^@@ begin/ { p = $3 } END { print p ? p : "boot" }' "$dir/result")"
+			say "  $(matches '^ *(not )?ok ' "$dir/result") cases," \
+				"$((SECONDS - start)) s, now: $(running "$dir/result")"
 	done
 }
 
@@ -347,8 +371,11 @@ tell() {
 	local name=$1 dir=$2 rc=$3
 
 	if [ -z "$demo" ]; then
-		awk -F'\t' '$1 == "fail" { printf "  FAIL %s %s%s\n", $2, $3, $4 == "" ? "" : ": " $4 }
-			$1 == "skip" { printf "  skip %s %s%s\n", $2, $3, $4 == "" ? "" : ": " $4 }' "$dir/cases"
+		awk -F'\t' '
+			$1 == "pass" { next }
+			{ printf "  %s %s %s", $1 == "fail" ? "FAIL" : "skip", $2, $3 }
+			{ print $4 == "" ? "" : ": " $4 }
+		' "$dir/cases"
 		say "$name: $(xargs <"$dir/summary")"
 	fi
 	case $rc in
@@ -364,8 +391,24 @@ tell() {
 	say "all of it: $dir/result $dir/console"
 }
 
+# Leaves the verdict in a file, for it runs in the background.
+boot_and_note() {
+	local rc=0
+
+	trap end_child EXIT
+	trap 'exit 130' INT TERM
+	mkdir -p "$out/boots"
+	echo 2 >"$out/boots/$variant-$2.rc"
+	if [ "$parallel" = 1 ]; then
+		run_boot "$1" || rc=$?
+	else
+		run_boot "$1" > >(sed -u "s/^/[$2] /") 2>&1 || rc=$?
+	fi
+	echo "$rc" >"$out/boots/$variant-$2.rc"
+}
+
 main() {
-	local line name result=0 rc matched=''
+	local line name result=0 matched=''
 
 	command -v "$qemu" >/dev/null || [ -n "$build_only" ] ||
 		stop 3 "no $qemu (Debian: qemu-system-x86)"
@@ -383,16 +426,23 @@ main() {
 			[ -z "$matched" ] || continue
 		fi
 		matched+=" $name"
-		rc=0
-		run_boot "$line" || rc=$?
-		# Broken is worse than failed, failed worse than nothing run.
-		case $rc in
-		2) result=2 ;;
-		1) [ "$result" = 2 ] || result=1 ;;
-		4) [ "$result" != 0 ] || result=4 ;;
-		esac
+		while [ "$(jobs -rp | wc -l)" -ge "$parallel" ]; do
+			sleep 0.2
+		done
+		boot_and_note "$line" "$name" &
 	done 3< <(boots)
 	[ -n "$matched" ] || stop 3 "no such boot: $want_boots, see vmtest.sh -l"
+	wait
+
+	# Broken is worse than failed, failed worse than nothing run.
+	for name in $matched; do
+		case $(cat "$out/boots/$variant-$name.rc") in
+		0) ;;
+		1) [ "$result" = 2 ] || result=1 ;;
+		4) [ "$result" != 0 ] || result=4 ;;
+		*) result=2 ;;
+		esac
+	done
 	exit "$result"
 }
 
