@@ -46,48 +46,48 @@ struct report {
 	__u64 addr;
 };
 
-FIXTURE(inflight)
+FIXTURE(in_flight)
 {
 	struct report *report;
 	struct uio_device dev;
 	struct uio_buffer buf;
 };
 
-FIXTURE_VARIANT(inflight)
+FIXTURE_VARIANT(in_flight)
 {
 	enum end end;
 	int mask_bits;
 };
 
-FIXTURE_VARIANT_ADD(inflight, killed_device_first) {
+FIXTURE_VARIANT_ADD(in_flight, killed_device_first) {
 	.end = END_KILL_DEVICE_FIRST, .mask_bits = 32
 };
 
-FIXTURE_VARIANT_ADD(inflight, killed_buffer_first) {
+FIXTURE_VARIANT_ADD(in_flight, killed_buffer_first) {
 	.end = END_KILL_BUFFER_FIRST, .mask_bits = 64
 };
 
-FIXTURE_VARIANT_ADD(inflight, killed_buffer_elsewhere) {
+FIXTURE_VARIANT_ADD(in_flight, killed_buffer_elsewhere) {
 	.end = END_KILL_BUFFER_ELSEWHERE, .mask_bits = 64
 };
 
-FIXTURE_VARIANT_ADD(inflight, exited) {
+FIXTURE_VARIANT_ADD(in_flight, exited) {
 	.end = END_EXIT, .mask_bits = 64
 };
 
-FIXTURE_VARIANT_ADD(inflight, closed) {
+FIXTURE_VARIANT_ADD(in_flight, closed) {
 	.end = END_CLOSE, .mask_bits = 64
 };
 
-FIXTURE_VARIANT_ADD(inflight, put) {
+FIXTURE_VARIANT_ADD(in_flight, put) {
 	.end = END_PUT, .mask_bits = 64
 };
 
-FIXTURE_VARIANT_ADD(inflight, unbound) {
+FIXTURE_VARIANT_ADD(in_flight, unbound) {
 	.end = END_UNBIND, .mask_bits = 32
 };
 
-FIXTURE_SETUP(inflight)
+FIXTURE_SETUP(in_flight)
 {
 	cpu_set_t cpu;
 
@@ -107,7 +107,7 @@ FIXTURE_SETUP(inflight)
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
 }
 
-FIXTURE_TEARDOWN(inflight)
+FIXTURE_TEARDOWN(in_flight)
 {
 	EXPECT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 32));
 }
@@ -350,7 +350,7 @@ static bool try_once(struct __test_metadata *_metadata, struct report *report,
 	return in_time;
 }
 
-TEST_F_TIMEOUT(inflight, memory_is_safe, 60)
+TEST_F_TIMEOUT(in_flight, memory_is_safe, 60)
 {
 	int i;
 

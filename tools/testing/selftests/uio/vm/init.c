@@ -33,7 +33,6 @@
 #define MAX_ARGS	16
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
 
 static int result_fd = STDOUT_FILENO;
 static int kmsg_fd = -1;
@@ -78,7 +77,7 @@ static void output(const char *buf, size_t len)
 		write_all(STDOUT_FILENO, buf, len);
 }
 
-static void __printf(1, 2) report(const char *fmt, ...)
+static void report(const char *fmt, ...)
 {
 	char line[1280];
 	va_list ap;

@@ -262,7 +262,8 @@ make_initramfs() {
 			[[ $flags != *compat* || ! -d $out/tests/uio32 ]] ||
 				test_list uio "$out/tests/uio32" /tests/uio32 -32
 			[[ $flags != *heaps* ]] ||
-				test_list dmabuf-heaps "$out/tests/dmabuf-heaps" /tests/dmabuf-heaps ''
+				test_list dmabuf-heaps "$out/tests/dmabuf-heaps" \
+					/tests/dmabuf-heaps ''
 		} | selected >"$list"
 	fi
 	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
