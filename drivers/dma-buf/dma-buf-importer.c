@@ -242,7 +242,7 @@ static int importer_fill_segments(struct importer_mapping *m)
 		return n;
 
 	m->segments = kvmalloc_array((size_t)n + 1, sizeof(*m->segments),
-				     GFP_KERNEL_ACCOUNT);
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!m->segments)
 		return -ENOMEM;
 

@@ -433,6 +433,13 @@ TEST_F(map, registers)
 	EXPECT_EQ(0, uio_touch(mem));
 	munmap(mem, page);
 
+	/* Of little use, but always possible. */
+	mem = mmap(NULL, page, RW, MAP_PRIVATE, dev->fd, 0);
+	ASSERT_TRUE(mem != MAP_FAILED);
+	EXPECT_EQ(0, uio_touch(mem));
+	EXPECT_EQ(*(__u32 *)dev->regs, *(__u32 *)mem);
+	munmap(mem, page);
+
 	/* A part of them, and a part of that. */
 	mem = mmap(NULL, 3 * page, RW, MAP_SHARED, dev->fd, 0);
 	ASSERT_TRUE(mem != MAP_FAILED);

@@ -16,6 +16,7 @@
  * struct holder - a user of the device
  * @dev: the device; its registers are mapped, and were looked at
  * @regs: its registers once more, not looked at yet
+ * @private_regs: and once more as a private mapping
  * @heap: its heap
  * @heap_name: the name of that
  * @buf: a buffer from there, mapped and used
@@ -25,6 +26,7 @@
 struct holder {
 	struct uio_device dev;
 	void *regs;
+	void *private_regs;
 	int heap;
 	char heap_name[UIO_NAME_LEN];
 	struct uio_buffer buf;
@@ -79,6 +81,8 @@ FIXTURE_SETUP(gone)
 		return;
 	h->regs = uio_mmap(&h->dev, 0);
 	ASSERT_TRUE(h->regs != MAP_FAILED);
+	h->private_regs = mmap(NULL, page, PROT_READ, MAP_PRIVATE, h->dev.fd, 0);
+	ASSERT_TRUE(h->private_regs != MAP_FAILED);
 	ASSERT_EQ(0, uio_heap_name(h->dev.number, h->heap_name,
 				   sizeof(h->heap_name)));
 	h->heap = uio_heap_open(h->heap_name);
@@ -124,6 +128,7 @@ static void expect_all_dead(struct __test_metadata *_metadata, struct holder *h)
 	EXPECT_ERRNO(EINVAL, (long)mmap(NULL, page, PROT_READ, MAP_SHARED,
 					h->dev.fd, 0));
 	EXPECT_EQ(SIGBUS, uio_touch(h->dev.regs));
+	EXPECT_EQ(SIGBUS, uio_touch(h->private_regs));
 	EXPECT_EQ(SIGBUS, uio_touch(h->regs));
 
 	/* Addresses */
@@ -148,6 +153,7 @@ static void expect_all_dead(struct __test_metadata *_metadata, struct holder *h)
 static void let_go(struct holder *h)
 {
 	munmap(h->regs, h->dev.map[0].size);
+	munmap(h->private_regs, uio_page_size());
 	uio_buffer_unmap(&h->again);
 	uio_buffer_free(&h->buf);
 	uio_buffer_free(&h->other);
