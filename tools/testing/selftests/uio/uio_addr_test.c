@@ -283,6 +283,8 @@ TEST_F(heap, mask_is_32_after_bind)
 {
 	const char *name = uio_test_device(0);
 	char driver[UIO_NAME_LEN];
+	struct uio_buffer buf;
+	__u64 addr;
 
 	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 40));
 	EXPECT_EQ(40, uio_dma_mask_bits(self->dev.number));
@@ -293,6 +295,12 @@ TEST_F(heap, mask_is_32_after_bind)
 	ASSERT_EQ(0, uio_bind(name, driver));
 	ASSERT_EQ(0, uio_open_driver(&self->dev, name));
 	EXPECT_EQ(32, uio_dma_mask_bits(self->dev.number));
+
+	/* And it is not only said to be so. */
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, self->dev.number, 1));
+	ASSERT_EQ(0, uio_dma_addr(buf.fd, self->dev.fd, &addr));
+	EXPECT_EQ(0, addr >> 32);
+	uio_buffer_free(&buf);
 }
 
 TEST_F(heap, mask_values)
