@@ -50,6 +50,7 @@ struct fake_exporter {
 };
 
 struct importer_test {
+	char name[32];
 	struct dma_buf_importer imp;
 	struct device *dev;
 	struct event_log log;
@@ -652,13 +653,16 @@ static void importer_holds_buffer(struct kunit *test)
 
 static int importer_test_init(struct kunit *test)
 {
+	static unsigned int nr;
 	struct importer_test *t;
 
 	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	if (!t)
 		return -ENOMEM;
 
-	t->dev = kunit_device_register(test, "dma-buf-importer");
+	/* A name that is free even where kobjects are released late. */
+	snprintf(t->name, sizeof(t->name), "dma-buf-importer-%u", nr++);
+	t->dev = kunit_device_register(test, t->name);
 	if (IS_ERR(t->dev))
 		return PTR_ERR(t->dev);
 

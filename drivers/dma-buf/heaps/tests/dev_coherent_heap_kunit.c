@@ -23,11 +23,20 @@
 #include <uapi/linux/dma-buf.h>
 
 #define HEAP_NAME	"kunit@device"
+#define NAME_SIZE	32
 
-static struct device *heap_device(struct kunit *test, const char *name)
+/* A name that is free even where kobjects are released late. */
+static struct device *heap_device(struct kunit *test, const char *role)
 {
-	struct device *dev = kunit_device_register(test, name);
+	static unsigned int nr;
+	struct device *dev;
+	char *name;
 
+	name = kunit_kzalloc(test, NAME_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, name);
+	snprintf(name, NAME_SIZE, "%s-%u", role, nr++);
+
+	dev = kunit_device_register(test, name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, 0, dma_coerce_mask_and_coherent(dev,
 							      DMA_BIT_MASK(32)));
@@ -78,7 +87,7 @@ static void heap_name_is_unique(struct kunit *test)
 static void heap_minors_run_out(struct kunit *test)
 {
 	static struct dev_coherent_heap *heaps[200];
-	char name[32];
+	char name[NAME_SIZE];
 	int i, n;
 
 	for (n = 0; n < ARRAY_SIZE(heaps); n++) {
