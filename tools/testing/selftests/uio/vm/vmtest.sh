@@ -17,8 +17,12 @@ Usage: vmtest.sh [options]
   -o DIR    where to build and to keep logs (default: $TREE/.uio-vm)
   -d        debug kernel: KASAN, lockdep, DMA_API_DEBUG, fault injection, ...
   -m        UIO as modules
+  -c A,B    with the configuration fragments config.A and config.B as well
   -t A,B    only these boots, see -l
   -p A,B    only these programs
+  -x CMD    only this program with these arguments, which may be one that is
+            not run otherwise; can be repeated
+  -T N      seconds that a program may take
   -k        only KUnit
   -b        build only
   -D        demo: one boot, one program, its output here
@@ -40,20 +44,23 @@ stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 
 out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
-want_boots='' want_programs=''
+want_boots='' want_programs='' fragments='' commands='' limit=''
 jobs=$(nproc)
 parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmt:p:kbDj:P:lh' opt; do
+while getopts 'o:dmc:t:p:x:T:kbDj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
 	m) module=1 ;;
+	c) fragments=${OPTARG//,/ } ;;
 	t) want_boots=$OPTARG ;;
 	p) want_programs=$OPTARG ;;
+	x) commands+=$OPTARG$'\n' ;;
+	T) limit=$OPTARG ;;
 	k) kunit_only=1 ;;
 	b) build_only=1 ;;
 	D) demo=1 parallel=1 ;;
@@ -69,9 +76,14 @@ done
 program_limit=300 boot_limit=1800
 [ -z "$debug" ] || program_limit=900 boot_limit=3600
 
+[ -z "$limit" ] || program_limit=$limit boot_limit=$((limit + boot_limit))
+
 variant=builtin
 [ -z "$module" ] || variant=module
-[ -z "$debug" ] || variant=debug-$variant
+[ -z "$debug" ] || fragments="debug $fragments"
+for fragment in $fragments; do
+	variant=$fragment-$variant
+done
 mkdir -p "$out"
 out=$(realpath "$out")
 kernel=$out/kernel-$variant
@@ -158,15 +170,15 @@ check_config() {
 }
 
 build_kernel() {
-	local fragments=("$HERE/config") targets=(vmlinux)
+	local files=("$HERE/config") targets=(vmlinux) fragment
 
 	mkdir -p "$kernel"
-	[ -z "$debug" ] || fragments+=("$HERE/config.debug")
-	if [ -n "$module" ]; then
-		fragments+=("$HERE/config.module")
-		targets+=(modules)
-	fi
-	merge_config "${fragments[@]}" >"$kernel/wanted"
+	for fragment in $fragments ${module:+module}; do
+		[ -e "$HERE/config.$fragment" ] || stop 3 "no $HERE/config.$fragment"
+		files+=("$HERE/config.$fragment")
+	done
+	[ -z "$module" ] || targets+=(modules)
+	merge_config "${files[@]}" >"$kernel/wanted"
 	logged "$kernel/config.log" "configuring ($variant)" \
 		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
 	check_config
@@ -256,6 +268,8 @@ make_initramfs() {
 
 	if [ -n "$demo" ]; then
 		echo "uio_edu_demo /tests/uio/uio_edu_demo" >"$list"
+	elif [ -n "$commands" ]; then
+		sed '/^$/d; s,^\([^ ]*\),\1 /tests/uio/\1,' <<<"$commands" >"$list"
 	elif [ -z "$kunit_only" ]; then
 		{
 			test_list uio "$out/tests/uio" /tests/uio ''
