@@ -484,6 +484,15 @@ static int importer_stop(struct dma_buf_importer *imp)
 	return 0;
 }
 
+/* The device is stopped, and nobody has it open. */
+static void importer_reset(struct dma_buf_importer *imp, bool killed)
+{
+	lockdep_assert_held(&imp->lock);
+
+	if (imp->dirty && imp->ops->reset && !imp->ops->reset(imp, killed))
+		imp->dirty = false;
+}
+
 static void importer_restart(struct dma_buf_importer *imp)
 {
 	lockdep_assert_held(&imp->lock);
@@ -590,8 +599,9 @@ static void importer_abandon_mapping(struct importer_mapping *m)
  * @imp:	importer
  *
  * To be called before the driver's remove() returns, as that is the last moment
- * at which the DMA API can be used for the device. Stops the device, then unmaps
- * what is mapped for it. From then on open files only get -ENODEV.
+ * at which the DMA API can be used for the device. Stops the device, resets it if
+ * a program has left buffers mapped, then unmaps what is mapped for it. From then
+ * on open files only get -ENODEV.
  *
  * Return: 0, or the error by which &dma_buf_importer_ops.stop said that the
  * device may still reach memory. Its buffers are then leaked, and so must be
@@ -603,7 +613,11 @@ int dma_buf_importer_kill(struct dma_buf_importer *imp)
 	int ret;
 
 	mutex_lock(&imp->lock);
+	if (!list_empty(&imp->mappings))
+		imp->dirty = true;
 	ret = importer_stop(imp);
+	if (!ret)
+		importer_reset(imp, true);
 
 	list_for_each_entry_safe(m, tmp, &imp->mappings, node) {
 		importer_forget_mapping(m);
@@ -673,6 +687,10 @@ int dma_buf_importer_file_open(struct dma_buf_importer_file *f,
 	if (!imp->dev)
 		return -ENODEV;
 
+	/* What could not be done at the last close. */
+	if (!imp->nr_files && !imp->nr_parked)
+		importer_reset(imp, false);
+
 	f->importer = imp;
 	xa_init_flags(&f->mappings, XA_FLAGS_ACCOUNT);
 	imp->nr_files++;
@@ -686,19 +704,22 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_importer_file_open, "DMA_BUF");
  *
  * The device is stopped if this is its last open file, or if no other one has
  * anything mapped. Else others are still driving it, and since it may be using
- * the file's buffers too, those stay mapped until the device is stopped.
+ * the file's buffers too, those stay mapped until the device is stopped. At the
+ * last close the device is also reset, unless all buffers were given back.
  */
 void dma_buf_importer_file_close(struct dma_buf_importer_file *f)
 {
 	struct dma_buf_importer *imp = f->importer;
 	struct importer_mapping *m;
 	unsigned long key;
+	int ret = 0;
 
 	mutex_lock(&imp->lock);
 	if (!imp->dev)
 		goto out_unlock;
 
 	xa_for_each(&f->mappings, key, m) {
+		imp->dirty = true;
 		importer_forget_mapping(m);
 		if (m->sgt) {
 			list_add_tail(&m->node, &imp->parked);
@@ -710,7 +731,9 @@ void dma_buf_importer_file_close(struct dma_buf_importer_file *f)
 
 	imp->nr_files--;
 	if (!imp->nr_files || (!imp->nr_live && imp->nr_parked))
-		importer_stop(imp);
+		ret = importer_stop(imp);
+	if (!imp->nr_files && !ret)
+		importer_reset(imp, false);
 	importer_restart(imp);
 
 out_unlock:

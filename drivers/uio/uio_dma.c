@@ -58,9 +58,17 @@ static int uio_dma_importer_stop(struct dma_buf_importer *imp)
 	return info->dma_stop(info);
 }
 
+static int uio_dma_importer_reset(struct dma_buf_importer *imp, bool killed)
+{
+	struct uio_info *info = to_uio_dma(imp)->info;
+
+	return info->dma_reset ? info->dma_reset(info, killed) : 0;
+}
+
 static const struct dma_buf_importer_ops uio_dma_importer_ops = {
 	.start = uio_dma_importer_start,
 	.stop = uio_dma_importer_stop,
+	.reset = uio_dma_importer_reset,
 };
 
 static ssize_t dma_heap_show(struct device *dev, struct device_attribute *attr,

@@ -25,8 +25,8 @@ struct sg_table;
  * struct dma_buf_importer_ops - how the driver of an importing device permits
  * and ends DMA
  *
- * Both are called with the importer's lock held and may sleep. Neither is
- * called after dma_buf_importer_kill() has returned.
+ * All are called with the importer's lock held and may sleep. None is called
+ * after dma_buf_importer_kill() has returned.
  */
 struct dma_buf_importer_ops {
 	/**
@@ -48,6 +48,20 @@ struct dma_buf_importer_ops {
 	 * for good if that happens in dma_buf_importer_kill().
 	 */
 	int (*stop)(struct dma_buf_importer *imp);
+
+	/**
+	 * @reset: makes the device forget the addresses that it was told.
+	 * Optional. Called after a successful @stop when nobody is left who
+	 * could use the device, if a file was closed with buffers mapped: the
+	 * program may have died, and what it had the device do must not go on
+	 * at the next @start. @killed tells a call by dma_buf_importer_kill(),
+	 * whose caller's locks are held, from one at the last close or at the
+	 * first open, when none are.
+	 *
+	 * Return: 0, or a negative error code, then it is called again at the
+	 * next occasion. Nobody is denied the device for lack of a reset.
+	 */
+	int (*reset)(struct dma_buf_importer *imp, bool killed);
 };
 
 /**
@@ -68,6 +82,7 @@ struct dma_buf_importer_ops {
  * @started:	@ops->start has succeeded since the last successful @ops->stop
  * @confined:	an IOMMU limits the device, its memory accesses and interrupts,
  *		to what is set up for it
+ * @dirty:	a file was closed with buffers mapped since the last @ops->reset
  * @warned:	the failure of @ops->stop has been reported
  */
 struct dma_buf_importer {
@@ -83,6 +98,7 @@ struct dma_buf_importer {
 	unsigned int nr_revoked;
 	bool started;
 	bool confined;
+	bool dirty;
 	bool warned;
 };
 

@@ -26,7 +26,10 @@
 #define MAX_EVENTS	64
 #define MAX_SEGS	8
 
-/* What happened, one letter each: start, halt, map, unmap, halt refused */
+/*
+ * What happened, one letter each: start, halt, map, unmap, halt refused (x),
+ * reset, reset refused (n), reset by kill
+ */
 struct event_log {
 	char events[MAX_EVENTS];
 	unsigned int nr;
@@ -56,6 +59,7 @@ struct importer_test {
 	struct event_log log;
 	int start_err;
 	int stop_err;
+	int reset_err;
 };
 
 static void log_event(struct event_log *log, char event)
@@ -206,9 +210,23 @@ static int fake_stop(struct dma_buf_importer *imp)
 	return t->stop_err;
 }
 
+static int fake_reset(struct dma_buf_importer *imp, bool killed)
+{
+	struct importer_test *t = container_of(imp, struct importer_test, imp);
+
+	log_event(&t->log, t->reset_err ? 'n' : killed ? 'k' : 'r');
+	return t->reset_err;
+}
+
 static const struct dma_buf_importer_ops fake_importer_ops = {
 	.start = fake_start,
 	.stop = fake_stop,
+};
+
+static const struct dma_buf_importer_ops fake_importer_reset_ops = {
+	.start = fake_start,
+	.stop = fake_stop,
+	.reset = fake_reset,
 };
 
 static int get_flags(struct dma_buf_importer_file *f, struct dma_buf *dmabuf,
@@ -502,6 +520,100 @@ static void importer_close_parks(struct kunit *test)
 	expect_events(test, "h");
 }
 
+static void importer_reset_at_last_close(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f, g;
+
+	t->imp.ops = &fake_importer_reset_ops;
+
+	/* not when all is given back */
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "mshuh");
+
+	/* not while somebody else has the device open */
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&g, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "mshu");
+	dma_buf_importer_file_close(&g);
+	expect_events(test, "hr");
+
+	/* once is enough */
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "h");
+}
+
+static void importer_reset_is_retried(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f, g;
+
+	t->imp.ops = &fake_importer_reset_ops;
+	t->reset_err = -EAGAIN;
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "mshun");
+
+	/* a failure denies nobody the device */
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	expect_events(test, "n");
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "hn");
+
+	t->reset_err = 0;
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	expect_events(test, "r");
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&g, &t->imp));
+	dma_buf_importer_file_close(&g);
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "h");
+}
+
+static void importer_reset_needs_stop(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+
+	t->imp.ops = &fake_importer_reset_ops;
+	t->stop_err = -EBUSY;
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "msx");
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	expect_events(test, "");
+
+	t->stop_err = 0;
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "hur");
+}
+
+static void importer_reset_at_kill(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+
+	t->imp.ops = &fake_importer_reset_ops;
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	expect_events(test, "ms");
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(&t->imp));
+	expect_events(test, "hku");
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "");
+}
+
 static void importer_put_one_of_two(struct kunit *test)
 {
 	struct importer_test *t = test->priv;
@@ -692,6 +804,10 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_start_fails),
 	KUNIT_CASE(importer_close_last),
 	KUNIT_CASE(importer_close_parks),
+	KUNIT_CASE(importer_reset_at_last_close),
+	KUNIT_CASE(importer_reset_is_retried),
+	KUNIT_CASE(importer_reset_needs_stop),
+	KUNIT_CASE(importer_reset_at_kill),
 	KUNIT_CASE(importer_put_one_of_two),
 	KUNIT_CASE(importer_kill),
 	KUNIT_CASE(importer_stop_fails),

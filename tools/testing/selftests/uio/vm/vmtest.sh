@@ -343,6 +343,8 @@ run_boot() {
 		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
 		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
 		-device edu,addr=06.0 \
+		-blockdev driver=null-co,node-name=disk,size=16777216 \
+		-device nvme,drive=disk,serial=vmtest,addr=10.0 \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
 		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
 	child=$!
