@@ -13,10 +13,11 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo check install fetch series tree apply kernel selftest kunit static diff clean
+.PHONY: help demo demo-nvme check install fetch series tree apply kernel selftest kunit static diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
+	@echo 'make demo-nvme   drive a disk from user space, beside the kernel'\''s driver'
 	@echo 'make check       run every check and test that is quick enough for every change'
 	@echo
 	@echo 'make series      write the patches to out/series/K/, SOB="Name <address>" signs them off'
@@ -40,6 +41,10 @@ fetch: install
 demo: install
 	$(call each,$(call pick,$(firstword $(ALL))),\
 		harness/fetch $$k; harness/series tree $$k; harness/vm $$k -D)
+
+demo-nvme: install
+	$(call each,$(call pick,$(firstword $(ALL))),\
+		harness/fetch $$k; harness/series tree $$k; harness/vm $$k -D -x uio_nvme_demo)
 
 check: install
 	@harness/check $(call pick,$(ALL))

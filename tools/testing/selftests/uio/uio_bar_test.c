@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "uio_io.h"
 #include "uio_test.h"
 
 #define NR_BARS		6
@@ -112,19 +113,15 @@ TEST_F(bars, all_in_order)
 TEST_F(bars, same_registers)
 {
 	char path[UIO_PATH_LEN + 16];
-	const __u32 *map, *sysfs;
-	unsigned int index;
-	int fd, i;
+	void *map, *sysfs;
+	int fd, i, index;
 
 	/* The first register is an identification that is not zero. */
 	for (i = 0; i < NR_BARS && !(self->bar[i].flags & RESOURCE_MEM); i++)
 		;
 	ASSERT_LT(i, NR_BARS);
-	for (index = 0; index < self->dev.nr_maps; index++) {
-		if (self->dev.map[index].addr == self->bar[i].start)
-			break;
-	}
-	ASSERT_LT(index, self->dev.nr_maps);
+	index = uio_pci_bar_map(&self->dev, i);
+	ASSERT_LE(0, index);
 	map = uio_mmap(&self->dev, index);
 	ASSERT_NE(MAP_FAILED, map);
 
@@ -135,10 +132,10 @@ TEST_F(bars, same_registers)
 	close(fd);
 	ASSERT_NE(MAP_FAILED, sysfs);
 
-	EXPECT_NE(0, *(volatile const __u32 *)map);
-	EXPECT_EQ(*(volatile const __u32 *)sysfs, *(volatile const __u32 *)map);
-	munmap((void *)sysfs, self->bar[i].size);
-	munmap((void *)map, self->dev.map[index].size);
+	EXPECT_NE(0, uio_read32(map, 0));
+	EXPECT_EQ(uio_read32(sysfs, 0), uio_read32(map, 0));
+	munmap(sysfs, self->bar[i].size);
+	munmap(map, self->dev.map[index].size);
 }
 
 TEST_HARNESS_MAIN

@@ -63,6 +63,34 @@ void *uio_mmap(struct uio_device *dev, unsigned int index)
 		    MAP_SHARED, dev->fd, (off_t)index * uio_page_size());
 }
 
+/*
+ * Which map is a BAR of a PCI device. The number of a map does not tell: BARs
+ * that are no memory have none, and some come after others.
+ */
+int uio_pci_bar_map(const struct uio_device *dev, int bar)
+{
+	char path[UIO_PATH_LEN + 16], line[128];
+	__u64 start = 0;
+	unsigned int i;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/resource", dev->sysfs);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (bar >= 0 && fgets(line, sizeof(line), f)) {
+		if (!bar--)
+			start = strtoull(line, NULL, 16);
+	}
+	fclose(f);
+
+	for (i = 0; start && i < dev->nr_maps; i++) {
+		if (dev->map[i].addr + dev->map[i].offset == start)
+			return i;
+	}
+	return -ENODEV;
+}
+
 /* Open a device that is bound to a UIO driver, and map its registers. */
 int uio_open(struct uio_device *dev, const char *name)
 {

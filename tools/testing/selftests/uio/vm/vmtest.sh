@@ -25,7 +25,7 @@ Usage: vmtest.sh [options]
   -T N      seconds that a program may take
   -k        only KUnit
   -b        build only
-  -D        demo: one boot, one program, its output here
+  -D        demo: one boot, one program (see -x), its output here
   -j N      jobs (default: one per CPU)
   -P N      boots at a time (default: one per CPU)
   -l        list the boots
@@ -266,7 +266,7 @@ make_initramfs() {
 		echo "file /tests/list $list 0644 0 0"
 	} >"$spec"
 
-	if [ -n "$demo" ]; then
+	if [ -n "$demo" ] && [ -z "$commands" ]; then
 		echo "uio_edu_demo /tests/uio/uio_edu_demo" >"$list"
 	elif [ -n "$commands" ]; then
 		sed '/^$/d; s,^\([^ ]*\),\1 /tests/uio/\1,' <<<"$commands" >"$list"
@@ -322,6 +322,7 @@ run_boot() {
 	mkdir -p "$dir"
 	: >"$dir/result"
 	: >"$dir/console"
+	truncate -s 128M "$dir/disk"
 	make_initramfs "$flags" "$dir/initramfs"
 
 	[[ $flags != *kunit* ]] || env+=' VM_KUNIT=1 kunit.enable=1 kunit.autorun=1'
@@ -343,7 +344,7 @@ run_boot() {
 		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
 		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
 		-device edu,addr=06.0 \
-		-blockdev driver=null-co,node-name=disk,size=16777216 \
+		-blockdev "driver=file,filename=$dir/disk,node-name=disk" \
 		-device nvme,drive=disk,serial=vmtest,addr=10.0 \
 		-blockdev driver=null-co,node-name=disk1,size=16777216 \
 		-device nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=11.0 \
