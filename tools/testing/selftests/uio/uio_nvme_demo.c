@@ -276,8 +276,8 @@ static double kernel_deep(int fd, unsigned char *data)
 	struct iocb iocb[DEPTH], *list[DEPTH];
 	struct io_event event[DEPTH];
 	aio_context_t ctx = 0;
+	long ret, least;
 	double start;
-	long ret;
 
 	if (syscall(SYS_io_setup, DEPTH, &ctx))
 		check(-errno, "io_setup", "Has the kernel CONFIG_AIO?");
@@ -298,8 +298,8 @@ static double kernel_deep(int fd, unsigned char *data)
 		if (syscall(SYS_io_submit, ctx, (long)nr, list) != (long)nr)
 			check(-EIO, "io_submit", "");
 		sent += nr;
-		ret = syscall(SYS_io_getevents, ctx, (long)GROUP, (long)DEPTH, event,
-			      NULL);
+		least = sent - done < GROUP ? sent - done : GROUP;
+		ret = syscall(SYS_io_getevents, ctx, least, (long)DEPTH, event, NULL);
 		check(ret, "io_getevents", "");
 		done += ret;
 		nr = ret;
