@@ -468,6 +468,26 @@ static void importer_start_fails(struct kunit *test)
 	dma_buf_importer_file_close(&f);
 }
 
+static void importer_bounded(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+
+	/* as if that many were parked and waited for the device */
+	t->imp.nr_parked = 65535;
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, -ENOMEM, get(&f, b));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	expect_events(test, "ms");
+	t->imp.nr_parked = 0;
+	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
+	dma_buf_importer_file_close(&f);
+}
+
 static void importer_close_last(struct kunit *test)
 {
 	struct importer_test *t = test->priv;
@@ -657,6 +677,45 @@ static void importer_kill(struct kunit *test)
 	expect_events(test, "");
 }
 
+static void revoke(struct dma_buf *dmabuf)
+{
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_invalidate_mappings(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+}
+
+/* What the device may still reach stays mapped for ever, and is left alone. */
+static void importer_kill_unstopped(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf_importer_file f, g;
+	long refs = file_count(a->file);
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&g, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, get(&g, b));
+	dma_buf_importer_file_close(&g);
+	expect_events(test, "msm");
+
+	t->stop_err = -EBUSY;
+	KUNIT_EXPECT_EQ(test, -EBUSY, dma_buf_importer_kill(&t->imp));
+	expect_events(test, "x");
+	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
+	KUNIT_EXPECT_EQ(test, -ENODEV, dma_buf_importer_put(&f, a));
+	revoke(a);
+	revoke(b);
+	dma_buf_importer_file_close(&f);
+
+	expect_events(test, "");
+	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 1);
+	KUNIT_EXPECT_EQ(test, to_exporter(b)->nr_mapped, 1);
+	KUNIT_EXPECT_EQ(test, refs + 1, file_count(a->file));
+	KUNIT_EXPECT_EQ(test, refs + 1, file_count(b->file));
+}
+
 static void importer_stop_fails(struct kunit *test)
 {
 	struct importer_test *t = test->priv;
@@ -684,13 +743,6 @@ static void importer_stop_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&g, b));
 	expect_events(test, "huu");
 	dma_buf_importer_file_close(&g);
-}
-
-static void revoke(struct dma_buf *dmabuf)
-{
-	dma_resv_lock(dmabuf->resv, NULL);
-	dma_buf_invalidate_mappings(dmabuf);
-	dma_resv_unlock(dmabuf->resv);
 }
 
 static void importer_revoke(struct kunit *test)
@@ -802,6 +854,7 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_coherent),
 	KUNIT_CASE(importer_errors),
 	KUNIT_CASE(importer_start_fails),
+	KUNIT_CASE(importer_bounded),
 	KUNIT_CASE(importer_close_last),
 	KUNIT_CASE(importer_close_parks),
 	KUNIT_CASE(importer_reset_at_last_close),
@@ -810,6 +863,7 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_reset_at_kill),
 	KUNIT_CASE(importer_put_one_of_two),
 	KUNIT_CASE(importer_kill),
+	KUNIT_CASE(importer_kill_unstopped),
 	KUNIT_CASE(importer_stop_fails),
 	KUNIT_CASE(importer_revoke),
 	KUNIT_CASE(importer_revoke_parked),

@@ -9,12 +9,14 @@
 #include <linux/dev-coherent-heap.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-importer.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
@@ -246,6 +248,36 @@ static void heap_buffer_outlives_heap(struct kunit *test)
 	dma_buf_put(dmabuf);
 }
 
+/* A device that cannot be stopped may go on to use the memory. */
+static void heap_leaks_on_demand(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+	struct page *page;
+	dma_addr_t addr;
+
+	attach = dma_buf_attach(dmabuf, test->priv);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	addr = sg_dma_address(sgt->sgl);
+	page = pfn_to_page(PHYS_PFN(dma_to_phys(test->priv, addr)));
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+	dma_buf_detach(dmabuf, attach);
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+
+	dev_coherent_heap_remove(heap, true);
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, page_count(page), 1);
+
+	/* this one does no DMA */
+	dma_free_coherent(test->priv, PAGE_SIZE, page_address(page), addr);
+}
+
 static int heap_test_init(struct kunit *test)
 {
 	test->priv = heap_device(test, "owner-device");
@@ -262,6 +294,7 @@ static struct kunit_case heap_test_cases[] = {
 	KUNIT_CASE(heap_refuses_static_importer),
 	KUNIT_CASE(heap_revokes_other_importer),
 	KUNIT_CASE(heap_buffer_outlives_heap),
+	KUNIT_CASE(heap_leaks_on_demand),
 	{ }
 };
 

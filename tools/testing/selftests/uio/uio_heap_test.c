@@ -5,6 +5,7 @@
  */
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 #include <linux/dma-heap.h>
 
@@ -90,28 +91,51 @@ TEST_F(alloc, wrong_size)
 	expect_unchanged(_metadata, &self->dev, &old);
 }
 
-/* As much as there is, or a lot, and again: nothing is lost, nobody is killed. */
+/* As many as there are, or a lot, of @mib MiB: how many. */
+static unsigned int alloc_many(struct __test_metadata *_metadata, int heap,
+			       unsigned int mib)
+{
+	unsigned int n, count;
+	struct sysinfo info;
+	int fd[256];
+
+	for (n = 0; n < ARRAY_SIZE(fd); n++) {
+		fd[n] = uio_heap_alloc(heap, mib * MIB);
+		if (fd[n] < 0)
+			break;
+	}
+	if (n < ARRAY_SIZE(fd))
+		EXPECT_EQ(-ENOMEM, fd[n]);
+	count = n;
+	while (n)
+		close(fd[--n]);
+
+	/* What one device may have if nobody says otherwise. */
+	ASSERT_EQ(0, sysinfo(&info));
+	EXPECT_LE(count * mib * MIB, (__u64)info.totalram * info.mem_unit / 4);
+	return count;
+}
+
+/* All of it, and again: nothing is lost, nobody is killed. */
 TEST_F_TIMEOUT(alloc, until_none_is_left, 120)
 {
 	struct snapshot old = take_snapshot(&self->dev);
-	unsigned int i, n, count[2];
-	int fd[256];
+	unsigned int count[2];
 
-	for (i = 0; i < 2; i++) {
-		for (n = 0; n < ARRAY_SIZE(fd); n++) {
-			fd[n] = uio_heap_alloc(self->heap, MIB);
-			if (fd[n] < 0)
-				break;
-		}
-		if (n < ARRAY_SIZE(fd))
-			EXPECT_EQ(-ENOMEM, fd[n]);
-		count[i] = n;
-		while (n)
-			close(fd[--n]);
-	}
+	count[0] = alloc_many(_metadata, self->heap, 1);
+	count[1] = alloc_many(_metadata, self->heap, 1);
 	TH_LOG("%u MiB, then %u", count[0], count[1]);
 	EXPECT_LT(0, count[0]);
 	EXPECT_LE(count[0] - count[0] / 8, count[1]);
+	expect_unchanged(_metadata, &self->dev, &old);
+}
+
+/* More at once than the page allocator gives: that fails without a warning. */
+TEST_F_TIMEOUT(alloc, large_until_none_is_left, 120)
+{
+	struct snapshot old = take_snapshot(&self->dev);
+
+	TH_LOG("%u of 8 MiB", alloc_many(_metadata, self->heap, 8));
 	expect_unchanged(_metadata, &self->dev, &old);
 }
 

@@ -21,10 +21,14 @@ Usage: vmtest.sh [options]
   -t A,B    only these boots, see -l
   -p A,B    only these programs
   -x CMD    only this program with these arguments, which may be one that is
-            not run otherwise; can be repeated
+            not run otherwise, and no KUnit; can be repeated
   -T N      seconds that a program may take
   -k        only KUnit
+  -a TEXT   more kernel parameters
   -b        build only
+  -q        build only the kernel, which was configured and built before
+  -K DIR    build nothing, boot the kernel in DIR: its build directory, or copies
+            of vmlinux, usr/gen_init_cpio and the modules from there
   -D        demo: one boot, one program (see -x), its output here
   -j N      jobs (default: one per CPU)
   -P N      boots at a time (default: one per CPU)
@@ -45,13 +49,14 @@ stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
+append='' quick='' boot_kernel=''
 jobs=$(nproc)
 parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmc:t:p:x:T:kbDj:P:lh' opt; do
+while getopts 'o:dmc:t:p:x:T:ka:bqK:Dj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
@@ -62,7 +67,10 @@ while getopts 'o:dmc:t:p:x:T:kbDj:P:lh' opt; do
 	x) commands+=$OPTARG$'\n' ;;
 	T) limit=$OPTARG ;;
 	k) kunit_only=1 ;;
+	a) append=$OPTARG ;;
 	b) build_only=1 ;;
+	q) build_only=1 quick=1 ;;
+	K) boot_kernel=$(realpath "$OPTARG") ;;
 	D) demo=1 parallel=1 ;;
 	j) jobs=$OPTARG ;;
 	P) parallel=$OPTARG ;;
@@ -86,7 +94,7 @@ for fragment in $fragments; do
 done
 mkdir -p "$out"
 out=$(realpath "$out")
-kernel=$out/kernel-$variant
+kernel=${boot_kernel:-$out/kernel-$variant}
 accel=${ACCEL:-tcg}
 qemu=${QEMU:-qemu-system-x86_64}
 
@@ -172,12 +180,17 @@ check_config() {
 build_kernel() {
 	local files=("$HERE/config") targets=(vmlinux) fragment
 
+	[ -z "$module" ] || targets+=(modules)
+	if [ -n "$quick" ]; then
+		logged "$kernel/build.log" "building the kernel ($variant)" \
+			kmake "${targets[@]}"
+		return
+	fi
 	mkdir -p "$kernel"
 	for fragment in $fragments ${module:+module}; do
 		[ -e "$HERE/config.$fragment" ] || stop 3 "no $HERE/config.$fragment"
 		files+=("$HERE/config.$fragment")
 	done
-	[ -z "$module" ] || targets+=(modules)
 	merge_config "${files[@]}" >"$kernel/wanted"
 	logged "$kernel/config.log" "configuring ($variant)" \
 		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
@@ -314,7 +327,7 @@ run_boot() {
 	local dir start=$SECONDS rc=0 env=''
 
 	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
-	[ -z "$demo" ] || flags=''
+	[ -z "$demo$commands" ] || flags=''
 	# A debug kernel is slow, and has nothing new to say to 32-bit programs.
 	[ -z "$debug" ] || flags=${flags//compat/}
 	dir=$out/boots/$variant-$name
@@ -329,7 +342,7 @@ run_boot() {
 	env+=" VM_TIMEOUT=$program_limit"
 	# A busy host can make the guest believe that its timer does not work.
 	params="no_timer_check $params"
-	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params"
+	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params $append"
 	[ -z "$debug" ] || params+=' hung_task_panic=1'
 
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
@@ -432,8 +445,10 @@ main() {
 
 	command -v "$qemu" >/dev/null || [ -n "$build_only" ] ||
 		stop 3 "no $qemu (Debian: qemu-system-x86)"
-	build_kernel
-	build_programs
+	if [ -z "$boot_kernel" ]; then
+		build_kernel
+		[ -n "$quick" ] || build_programs
+	fi
 	[ -z "$build_only" ] || exit 0
 
 	while read -r line <&3; do
