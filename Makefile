@@ -9,11 +9,12 @@ NEWEST := $(lastword $(ALL))
 # What K= chooses, or the default.
 pick = $(if $(K),$(K),$(1))
 vm_flags = $(if $(filter 1,$(D)),-d) $(if $(BOOT),-t $(BOOT)) $(if $(PROG),-p $(PROG))
+comma := ,
 each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme check install fetch series tree apply kernel selftest kunit static diff clean
+.PHONY: help demo demo-nvme check install fetch series tree apply kernel selftest kunit static mutants diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -27,6 +28,7 @@ help:
 	@echo 'make selftest    boot and run the selftests, BOOT=a,b and PROG=a,b choose'
 	@echo 'make kunit       boot and run the KUnit suites only'
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
+	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
 	@echo 'make diff        what differs between the kernels'
 	@echo 'make clean       remove out/'
 	@echo
@@ -70,6 +72,10 @@ kunit: tree
 
 static: fetch
 	$(call each,$(call pick,$(ALL)),harness/static $$k)
+
+mutants: install
+	$(call each,$(call pick,$(NEWEST)),\
+		harness/fetch $$k; harness/mutants $$k $(subst $(comma), ,$(ONLY)))
 
 diff: fetch
 	@harness/series diff
