@@ -10,9 +10,11 @@
 #include "uio_lib.h"
 
 extern const struct uio_dma_driver_ops edu_ops;
+extern const struct uio_dma_driver_ops lsi_ops;
 
 static const struct uio_dma_driver_ops * const driver_ops[] = {
 	&edu_ops,
+	&lsi_ops,
 };
 
 int uio_dma_driver_probe(struct uio_device *dev)
@@ -59,6 +61,25 @@ int uio_dma_memcpy_start(struct uio_device *dev, __u64 dst, __u64 src,
 	if (ret)
 		return ret;
 	dev->driver.ops->memcpy_start(dev, dst, src, size, irq);
+	dev->driver.busy = true;
+	return 0;
+}
+
+int uio_dma_gather_start(struct uio_device *dev, const struct uio_piece *piece,
+			 unsigned int nr, bool irq)
+{
+	unsigned int i;
+	int ret;
+
+	if (!nr || nr > dev->driver.max_pieces)
+		return -EINVAL;
+	for (i = 0; i < nr; i++) {
+		ret = check_start(dev, dev->driver.ops->gather_start,
+				  piece[i].size);
+		if (ret)
+			return ret;
+	}
+	dev->driver.ops->gather_start(dev, piece, nr, irq);
 	dev->driver.busy = true;
 	return 0;
 }

@@ -361,6 +361,7 @@ run_boot() {
 		-device nvme,drive=disk,serial=vmtest,addr=10.0 \
 		-blockdev driver=null-co,node-name=disk1,size=16777216 \
 		-device nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=11.0 \
+		-device lsi53c895a,addr=12.0 \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
 		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
 	child=$!

@@ -14,6 +14,7 @@
  * If this program dies, the kernel stops the controller and resets it before the
  * memory is used for anything else.
  */
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -44,11 +45,11 @@
 #define NVME_CAP_MPSMIN(cap)	((unsigned int)((cap) >> 48 & 0xf))
 
 /* Enabled; pages of 4 KiB; entries of 2^6 and 2^4 bytes */
-#define NVME_CC_ENABLE		(1U << 0 | 6U << 16 | 4U << 20)
-#define NVME_CC_SHUTDOWN	(1U << 14)
+#define NVME_CC_ENABLE		0x00460001U
+#define NVME_CC_SHUTDOWN	0x00004000U
 
-#define NVME_CSTS_READY		(1U << 0)
-#define NVME_CSTS_FATAL		(1U << 1)
+#define NVME_CSTS_READY		0x1U
+#define NVME_CSTS_FATAL		0x2U
 #define NVME_CSTS_SHUTDOWN(csts) ((csts) >> 2 & 3)
 #define NVME_SHUTDOWN_COMPLETE	2
 
@@ -64,8 +65,8 @@
 #define NVME_IDENTIFY_CONTROLLER 1
 #define NVME_FEATURE_QUEUES	7
 
-#define NVME_QUEUE_CONTIGUOUS	(1U << 0)
-#define NVME_QUEUE_INTERRUPTS	(1U << 1)
+#define NVME_QUEUE_CONTIGUOUS	0x1U
+#define NVME_QUEUE_INTERRUPTS	0x2U
 
 #define NVME_NAMESPACE		1
 
@@ -95,8 +96,8 @@ struct uio_nvme_completion {
 	__u16 status;
 };
 
-_Static_assert(sizeof(struct uio_nvme_command) == 64, "as specified");
-_Static_assert(sizeof(struct uio_nvme_completion) == 16, "as specified");
+static_assert(sizeof(struct uio_nvme_command) == 64, "as specified");
+static_assert(sizeof(struct uio_nvme_completion) == 16, "as specified");
 
 /* Section 4.5.1: status code type and status code */
 static const struct {

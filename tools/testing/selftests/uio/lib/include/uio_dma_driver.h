@@ -18,6 +18,15 @@
 struct uio_device;
 
 /**
+ * struct uio_piece - a part of a copy
+ */
+struct uio_piece {
+	__u64 dst;
+	__u64 src;
+	__u32 size;
+};
+
+/**
  * struct uio_dma_driver_ops - a user-space driver as the tests see it
  *
  * Addresses are bus addresses, as DMA_BUF_IOCTL_GET_DMA_ADDR returns them.
@@ -63,6 +72,18 @@ struct uio_dma_driver_ops {
 	 */
 	void (*memcpy_start)(struct uio_device *dev, __u64 dst, __u64 src,
 			     __u32 size, bool irq);
+
+	/**
+	 * @gather_start() - Start to copy @nr pieces, one after the other.
+	 *
+	 * Optional: for devices that need to be told only once.
+	 *
+	 * Guarantees: those of memcpy_start(), for each piece, and a single
+	 * interrupt.
+	 */
+	void (*gather_start)(struct uio_device *dev,
+			     const struct uio_piece *piece, unsigned int nr,
+			     bool irq);
 
 	/**
 	 * @fetch_start() - Start to read @size bytes at @src into the device.
@@ -128,6 +149,9 @@ struct uio_dma_driver {
 	/* The most bytes that one operation can move. */
 	__u32 max_size;
 
+	/* The most pieces of gather_start(). */
+	unsigned int max_pieces;
+
 	/* How many bits of an address the driver can tell the device. */
 	int max_bits;
 
@@ -143,6 +167,8 @@ void uio_dma_driver_remove(struct uio_device *dev);
 
 int uio_dma_memcpy_start(struct uio_device *dev, __u64 dst, __u64 src,
 			 __u32 size, bool irq);
+int uio_dma_gather_start(struct uio_device *dev, const struct uio_piece *piece,
+			 unsigned int nr, bool irq);
 int uio_dma_fetch_start(struct uio_device *dev, __u64 src, __u32 size);
 int uio_dma_store_start(struct uio_device *dev, __u64 dst, __u32 size);
 int uio_dma_poll(struct uio_device *dev);

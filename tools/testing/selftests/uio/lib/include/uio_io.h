@@ -18,6 +18,23 @@ static inline void uio_mb(void)
 #endif
 }
 
+static inline __u8 uio_read8(void *regs, unsigned long offset)
+{
+	__u8 *reg = regs + offset;
+	__u8 val = __atomic_load_n(reg, __ATOMIC_RELAXED);
+
+	uio_mb();
+	return val;
+}
+
+static inline void uio_write8(void *regs, unsigned long offset, __u8 val)
+{
+	__u8 *reg = regs + offset;
+
+	uio_mb();
+	__atomic_store_n(reg, val, __ATOMIC_RELAXED);
+}
+
 static inline __u32 uio_read32(void *regs, unsigned long offset)
 {
 	__u32 *reg = regs + offset;
