@@ -615,9 +615,10 @@ static void dev_coherent_buffer_revoke(struct dev_coherent_buffer *buffer,
 
 	unmap_mapping_range(dmabuf->file->f_mapping, 0, 0, 1);
 
-	if (!wait_for_completion_timeout(&buffer->unused,
-					 time_before(now, deadline) ?
-					 deadline - now : 1)) {
+	/* What the owner could not be made to let go of, it never lets go of. */
+	if (!leak && !wait_for_completion_timeout(&buffer->unused,
+						  time_before(now, deadline) ?
+						  deadline - now : 1)) {
 		pr_warn_once("%s: a device still uses a buffer, its memory is lost\n",
 			     buffer->heap->name);
 		leak = true;
