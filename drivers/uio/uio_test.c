@@ -217,7 +217,7 @@ static void uio_test_engine_init(struct uio_test_engine *engine)
 	struct dentry *dir = debugfs_create_dir("uio_test", NULL);
 
 	debugfs_create_file("store", 0200, dir, engine, &uio_test_store_fops);
-	debugfs_create_bool("permitted", 0400, dir, &engine->permitted);
+	debugfs_create_bool("permitted", 0600, dir, &engine->permitted);
 	debugfs_create_u32("stores", 0400, dir, &engine->stores);
 	debugfs_create_u32("starts", 0400, dir, &engine->starts);
 	debugfs_create_u32("stops", 0400, dir, &engine->stops);

@@ -9,15 +9,12 @@
  * of the same kind, that is, unmovable; and none of it takes longer than the
  * device does. With the DMA not stopped, the device's data turns up below.
  */
-#include <sched.h>
 #include <signal.h>
 
 #include "uio_test.h"
 
 #define NR_TRIES	5
 #define NR_BUFFERS	4
-#define NR_PIPES	4
-#define PIPE_PAGES	16
 
 /* How the driver goes, once it has started the DMA. */
 enum end {
@@ -89,8 +86,6 @@ FIXTURE_VARIANT_ADD(in_flight, unbound) {
 
 FIXTURE_SETUP(in_flight)
 {
-	cpu_set_t cpu;
-
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
 	if (!self->dev.driver.ops->store_start)
@@ -102,9 +97,7 @@ FIXTURE_SETUP(in_flight)
 	self->report = mmap(NULL, uio_page_size(), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_TRUE(self->report != MAP_FAILED);
-	CPU_ZERO(&cpu);
-	CPU_SET(0, &cpu);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+	ASSERT_TRUE(test_stay_on_one_cpu());
 }
 
 FIXTURE_TEARDOWN(in_flight)
@@ -215,7 +208,7 @@ static int end_driver(pid_t pid, enum end end, struct report *report)
  */
 struct heir {
 	struct uio_buffer buf[NR_BUFFERS];
-	int pipe[NR_PIPES][2];
+	struct test_pages pages;
 };
 
 static int inherit_buffers(struct heir *heir)
@@ -238,42 +231,15 @@ static int inherit_buffers(struct heir *heir)
 	return 0;
 }
 
-static int inherit_pages(struct heir *heir)
-{
-	static const char zero[4096];
-	int i, j;
-
-	for (i = 0; i < NR_PIPES; i++) {
-		if (pipe2(heir->pipe[i], O_NONBLOCK))
-			return -errno;
-		for (j = 0; j < PIPE_PAGES; j++)
-			if (write(heir->pipe[i][1], zero, sizeof(zero)) !=
-			    sizeof(zero))
-				return -EIO;
-	}
-	return 0;
-}
-
 static int count_damage(struct heir *heir)
 {
-	static char data[4096];
-	int i, j, damage = 0;
+	int i, damage = 0;
 
 	for (i = 0; i < NR_BUFFERS; i++) {
 		if (uio_buffer_map(&heir->buf[i]))
 			return -1;
 		damage += uio_differs_from(heir->buf[i].vaddr,
 					   heir->buf[i].size, 0) != -1;
-	}
-	for (i = 0; i < NR_PIPES; i++) {
-		for (j = 0; j < PIPE_PAGES; j++) {
-			if (read(heir->pipe[i][0], data, sizeof(data)) !=
-			    sizeof(data))
-				return -1;
-			damage += uio_differs_from(data, sizeof(data), 0) != -1;
-		}
-		close(heir->pipe[i][0]);
-		close(heir->pipe[i][1]);
 	}
 	return damage;
 }
@@ -323,18 +289,19 @@ static bool try_once(struct __test_metadata *_metadata, struct report *report,
 
 	/* The heap comes back with the driver, which takes its time. */
 	if (end == END_UNBIND) {
-		ASSERT_EQ(0, inherit_pages(&heir));
+		ASSERT_EQ(0, test_take_pages(&heir.pages));
 		ASSERT_EQ(0, uio_bind(name, "uio_pci_generic"));
 		ASSERT_EQ(0, inherit_buffers(&heir));
 	} else {
 		ASSERT_EQ(0, inherit_buffers(&heir));
-		ASSERT_EQ(0, inherit_pages(&heir));
+		ASSERT_EQ(0, test_take_pages(&heir.pages));
 	}
 
 	/* Waits for the device, which still believes in its DMA. */
 	ASSERT_EQ(0, uio_open_driver(&dev, name));
 	EXPECT_EQ(0, uio_bus_master(name));
 	EXPECT_EQ(0, count_damage(&heir));
+	EXPECT_EQ(0, test_count_damage(&heir.pages));
 	if (in_time && elsewhere)
 		EXPECT_EQ(-1, uio_differs_from(buf->vaddr, buf->size, 0));
 	if (got_it(&heir, &dev, report->addr) && in_time)

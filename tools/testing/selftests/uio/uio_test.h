@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "kselftest_harness.h"
@@ -34,6 +35,22 @@ static inline bool test_open(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, uio_open_driver(dev, name));
 	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
 		SKIP(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
+	return true;
+}
+
+/* Bind a device of CONFIG_UIO_TEST, or skip the test. */
+static inline bool test_bind(struct __test_metadata *_metadata,
+			     const char *name, const char *driver)
+{
+	char text[UIO_PATH_LEN];
+	int ret;
+
+	if (uio_sysfs_dir(name, text, sizeof(text)))
+		SKIP(return false, "no device %s: CONFIG_UIO_TEST?", name);
+	ret = uio_bind(name, driver);
+	if (ret == -ENOENT)
+		SKIP(return false, "no driver %s", driver);
+	ASSERT_EQ(0, ret);
 	return true;
 }
 
@@ -140,6 +157,62 @@ static inline void *make_bad_pointer(enum bad_pointer kind, const void *arg,
 	default:
 		return NULL;
 	}
+}
+
+#define TEST_PIPES	4
+#define TEST_PIPE_PAGES	16
+
+/**
+ * struct test_pages - pages that were taken from the kernel, of the unmovable
+ * kind that DMA memory is of, too; zero, and so they shall stay
+ */
+struct test_pages {
+	int pipe[TEST_PIPES][2];
+};
+
+static inline int test_take_pages(struct test_pages *pages)
+{
+	static const char zero[4096];
+	int i, j;
+
+	for (i = 0; i < TEST_PIPES; i++) {
+		if (pipe2(pages->pipe[i], O_NONBLOCK))
+			return -errno;
+		for (j = 0; j < TEST_PIPE_PAGES; j++)
+			if (write(pages->pipe[i][1], zero, sizeof(zero)) !=
+			    sizeof(zero))
+				return -EIO;
+	}
+	return 0;
+}
+
+/* Gives them back. Returns how many are not zero any more. */
+static inline int test_count_damage(struct test_pages *pages)
+{
+	static char data[4096];
+	int i, j, damage = 0;
+
+	for (i = 0; i < TEST_PIPES; i++) {
+		for (j = 0; j < TEST_PIPE_PAGES; j++) {
+			if (read(pages->pipe[i][0], data, sizeof(data)) !=
+			    sizeof(data))
+				return -1;
+			damage += uio_differs_from(data, sizeof(data), 0) != -1;
+		}
+		close(pages->pipe[i][0]);
+		close(pages->pipe[i][1]);
+	}
+	return damage;
+}
+
+/* The page that is freed here is then the next that is taken here. */
+static inline bool test_stay_on_one_cpu(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	return !sched_setaffinity(0, sizeof(cpu), &cpu);
 }
 
 #endif /* SELFTESTS_UIO_TEST_H */
