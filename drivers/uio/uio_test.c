@@ -21,7 +21,7 @@
  *
  * uio_test_dmem, uio_test_dmem_none and uio_test_dmem_node are for
  *		uio_dmem_genirq: with dynamic regions, of which the last cannot
- *		be allocated; without platform data; with a firmware node
+ *		be allocated; without platform data; with a device tree node
  *		instead.
  */
 
@@ -63,8 +63,12 @@
  * @byte:	what is stored
  * @period:	time between two stores, in jiffies
  * @permitted:	the device may do DMA
- *
- * The rest is as described above. The UIO core calls the driver once at a time.
+ * @stores:	as all that follows, see above
+ * @starts:	written by the UIO core's calls, which do not overlap
+ * @stops:	likewise
+ * @start_errno:	set by the test
+ * @stop_errno:	likewise
+ * @stop_ms:	likewise
  */
 struct uio_test_engine {
 	struct device *dev;

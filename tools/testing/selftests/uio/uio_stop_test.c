@@ -24,7 +24,10 @@ static void wait_for_stop(void)
 		uio_msleep(1);
 }
 
-/* Take the device as after power-on, with a mask that covers all memory. */
+/*
+ * Take the device as after power-on, with a mask that covers all memory. What an
+ * earlier test could not get rid of goes when the device is unbound.
+ */
 static bool take_device(struct __test_metadata *_metadata,
 			struct uio_device *dev)
 {
@@ -36,6 +39,9 @@ static bool take_device(struct __test_metadata *_metadata,
 		return false;
 	if (access(TEST_DMA_DIR, F_OK))
 		SKIP(return false, "no debugfs");
+	ASSERT_EQ(0, test_dma_set("reset", "1"));
+	ASSERT_EQ(0, uio_unbind(DEVICE));
+	ASSERT_EQ(0, uio_bind(DEVICE, DEVICE));
 	ASSERT_EQ(0, test_dma_set("reset", "1"));
 	ASSERT_EQ(0, uio_open(dev, DEVICE));
 	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
