@@ -38,10 +38,10 @@ FIXTURE_VARIANT(bars)
 FIXTURE_VARIANT_ADD(bars, edu) { .name = "0000:00:04.0" };
 
 /* A 64-bit BAR only. */
-FIXTURE_VARIANT_ADD(bars, nvme) { .name = "0000:00:10.0" };
+FIXTURE_VARIANT_ADD(bars, nvme) { .name = "0000:00:16.0" };
 
 /* A 64-bit BAR before a 32-bit one. */
-FIXTURE_VARIANT_ADD(bars, nvme_two_bars) { .name = "0000:00:11.0" };
+FIXTURE_VARIANT_ADD(bars, nvme_two_bars) { .name = "0000:00:17.0" };
 
 FIXTURE_SETUP(bars)
 {

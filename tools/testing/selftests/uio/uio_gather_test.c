@@ -18,7 +18,7 @@ static const char *gather_device(void)
 {
 	const char *name = getenv("UIO_TEST_GATHER_DEVICE");
 
-	return name ? name : "0000:00:12.0";
+	return name ? name : "0000:00:18.0";
 }
 
 static bool open_gather(struct __test_metadata *_metadata,

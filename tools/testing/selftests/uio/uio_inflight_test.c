@@ -9,22 +9,25 @@
  * of the same kind, that is, unmovable; and none of it takes longer than the
  * device does. With the DMA not stopped, the device's data turns up below.
  */
+#include <sched.h>
 #include <signal.h>
 
 #include "uio_test.h"
 
 #define NR_TRIES	5
-#define NR_BUFFERS	4
 
 /* How the driver goes, once it has started the DMA. */
 enum end {
 	END_KILL_DEVICE_FIRST,
 	END_KILL_BUFFER_FIRST,
 	END_KILL_BUFFER_ELSEWHERE,
+	END_KILL_CHILD_HAS_MAP,
 	END_EXIT,
 	END_CLOSE,
+	END_CLOSE_BUFFER,
 	END_PUT,
 	END_UNBIND,
+	END_REMOVE,
 };
 
 /**
@@ -33,6 +36,9 @@ enum end {
  * @safe_ms: how long from then it has surely not happened
  * @ended: the driver has done its part
  * @failed: it could not
+ * @child: the driver's child, which is left when the driver is killed
+ * @look: the child is to look at the memory
+ * @seen: what it saw: 1 if nothing had changed, 2 if something had
  * @addr: where the DMA goes to
  */
 struct report {
@@ -40,6 +46,9 @@ struct report {
 	unsigned int safe_ms;
 	int ended;
 	int failed;
+	pid_t child;
+	int look;
+	int seen;
 	__u64 addr;
 };
 
@@ -68,12 +77,20 @@ FIXTURE_VARIANT_ADD(in_flight, killed_buffer_elsewhere) {
 	.end = END_KILL_BUFFER_ELSEWHERE, .mask_bits = 64
 };
 
+FIXTURE_VARIANT_ADD(in_flight, killed_child_has_map) {
+	.end = END_KILL_CHILD_HAS_MAP, .mask_bits = 64
+};
+
 FIXTURE_VARIANT_ADD(in_flight, exited) {
 	.end = END_EXIT, .mask_bits = 64
 };
 
 FIXTURE_VARIANT_ADD(in_flight, closed) {
 	.end = END_CLOSE, .mask_bits = 64
+};
+
+FIXTURE_VARIANT_ADD(in_flight, buffer_closed) {
+	.end = END_CLOSE_BUFFER, .mask_bits = 64
 };
 
 FIXTURE_VARIANT_ADD(in_flight, put) {
@@ -84,12 +101,20 @@ FIXTURE_VARIANT_ADD(in_flight, unbound) {
 	.end = END_UNBIND, .mask_bits = 32
 };
 
+FIXTURE_VARIANT_ADD(in_flight, removed) {
+	.end = END_REMOVE, .mask_bits = 32
+};
+
 FIXTURE_SETUP(in_flight)
 {
+	cpu_set_t cpu;
+
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
 	if (!self->dev.driver.ops->store_start)
 		SKIP(return, "the device has no memory of its own");
+	if (variant->end == END_REMOVE && access("/sys/bus/pci/rescan", W_OK))
+		SKIP(return, "not a PCI device");
 	if (!test_set_mask(_metadata, &self->dev, variant->mask_bits))
 		return;
 	uio_close(&self->dev);
@@ -97,7 +122,9 @@ FIXTURE_SETUP(in_flight)
 	self->report = mmap(NULL, uio_page_size(), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_TRUE(self->report != MAP_FAILED);
-	ASSERT_TRUE(test_stay_on_one_cpu());
+	CPU_ZERO(&cpu);
+	CPU_SET(0, &cpu);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
 }
 
 FIXTURE_TEARDOWN(in_flight)
@@ -149,6 +176,22 @@ static int start_dma(struct uio_device *dev, struct uio_buffer *buf,
 	return 0;
 }
 
+/* All that the child keeps of the driver is the mapping of the buffer. */
+static void leave_child(struct uio_device *dev, struct uio_buffer *buf,
+			struct report *report)
+{
+	report->child = fork();
+	if (report->child)
+		return;
+	uio_close(dev);
+	close(buf->fd);
+	report->ended = 1;
+	while (!report->look)
+		usleep(100);
+	report->seen = uio_differs_from(buf->vaddr, buf->size, 0) == -1 ? 1 : 2;
+	_exit(0);
+}
+
 static void drive(struct uio_buffer *buf, enum end end, struct report *report)
 {
 	struct uio_device dev;
@@ -156,6 +199,9 @@ static void drive(struct uio_buffer *buf, enum end end, struct report *report)
 
 	ret = start_dma(&dev, buf, end, report);
 	switch (ret ? END_EXIT : end) {
+	case END_KILL_CHILD_HAS_MAP:
+		leave_child(&dev, buf, report);
+		break;
 	case END_EXIT:
 		report->failed = ret;
 		_exit(0);
@@ -163,6 +209,11 @@ static void drive(struct uio_buffer *buf, enum end end, struct report *report)
 		/* All that is left is the device's own use of the buffer. */
 		uio_buffer_free(buf);
 		uio_close(&dev);
+		report->ended = 1;
+		break;
+	case END_CLOSE_BUFFER:
+		/* The device stays open and goes on. */
+		uio_buffer_free(buf);
 		report->ended = 1;
 		break;
 	case END_PUT:
@@ -185,78 +236,69 @@ static int end_driver(pid_t pid, enum end end, struct report *report)
 	int status;
 
 	switch (end) {
+	case END_KILL_CHILD_HAS_MAP:
+		while (!report->ended)
+			usleep(100);
+		kill(pid, SIGKILL);
+		break;
 	case END_KILL_DEVICE_FIRST:
 	case END_KILL_BUFFER_FIRST:
 	case END_KILL_BUFFER_ELSEWHERE:
 		kill(pid, SIGKILL);
 		break;
 	case END_CLOSE:
+	case END_CLOSE_BUFFER:
 	case END_PUT:
 		while (!report->ended)
 			usleep(100);
 		return report->failed;
 	case END_UNBIND:
 		return uio_unbind(uio_test_device(0));
+	case END_REMOVE:
+		return uio_pci_remove(uio_test_device(0));
 	default:
 		break;
 	}
 	return waitpid(pid, &status, 0) == pid ? 0 : -errno;
 }
 
-/**
- * struct heir - who gets the memory: what it allocates is zero and stays so
- */
-struct heir {
-	struct uio_buffer buf[NR_BUFFERS];
-	struct test_pages pages;
-};
-
-static int inherit_buffers(struct heir *heir)
+static bool ends_binding(enum end end)
 {
-	char heap[UIO_NAME_LEN];
-	int i, fd, ret;
-
-	ret = uio_heap_name(uio_find(uio_test_device(0)), heap, sizeof(heap));
-	if (ret)
-		return ret;
-	fd = uio_heap_open(heap);
-	for (i = 0; i < NR_BUFFERS; i++) {
-		heir->buf[i].vaddr = NULL;
-		heir->buf[i].size = uio_page_size();
-		heir->buf[i].fd = uio_heap_alloc(fd, heir->buf[i].size);
-		if (heir->buf[i].fd < 0)
-			return heir->buf[i].fd;
-	}
-	close(fd);
-	return 0;
+	return end == END_UNBIND || end == END_REMOVE;
 }
 
-static int count_damage(struct heir *heir)
+/* The memory goes to others, as soon as it can. */
+static int inherit(struct uio_heir *heir, enum end end)
 {
-	int i, damage = 0;
+	const char *name = uio_test_device(0);
+	int ret;
 
-	for (i = 0; i < NR_BUFFERS; i++) {
-		if (uio_buffer_map(&heir->buf[i]))
-			return -1;
-		damage += uio_differs_from(heir->buf[i].vaddr,
-					   heir->buf[i].size, 0) != -1;
+	/* The heap comes back with the driver, which takes its time. */
+	if (ends_binding(end)) {
+		ret = uio_heir_take_pages(heir);
+		if (!ret && end == END_REMOVE)
+			ret = uio_pci_rescan();
+		if (!ret)
+			ret = uio_bind(name, "uio_pci_generic");
+		return ret ? ret : uio_heir_take_buffers(heir, uio_find(name));
 	}
-	return damage;
+	ret = uio_heir_take_buffers(heir, uio_find(name));
+	return ret ? ret : uio_heir_take_pages(heir);
 }
 
-/* Has the heir got the very page? Asking lets the device at it: ask last. */
-static bool got_it(struct heir *heir, struct uio_device *dev, __u64 addr)
+/* What has been left of the driver and still has the memory. */
+static void expect_rest_unharmed(struct __test_metadata *_metadata,
+				 struct report *report, struct uio_buffer *buf,
+				 enum end end)
 {
-	bool found = false;
-	__u64 now;
-	int i;
-
-	for (i = 0; i < NR_BUFFERS; i++) {
-		if (!uio_dma_addr(heir->buf[i].fd, dev->fd, &now))
-			found |= now == addr;
-		uio_buffer_free(&heir->buf[i]);
+	if (end == END_KILL_BUFFER_ELSEWHERE)
+		EXPECT_EQ(-1, uio_differs_from(buf->vaddr, buf->size, 0));
+	if (end == END_KILL_CHILD_HAS_MAP) {
+		report->look = 1;
+		while (!report->seen && !kill(report->child, 0))
+			usleep(100);
+		EXPECT_EQ(1, report->seen);
 	}
-	return found;
 }
 
 /* Returns whether it all went fast enough to prove something. */
@@ -265,8 +307,9 @@ static bool try_once(struct __test_metadata *_metadata, struct report *report,
 {
 	const char *name = uio_test_device(0);
 	bool elsewhere = end == END_KILL_BUFFER_ELSEWHERE;
+	bool goes_on = end == END_CLOSE_BUFFER;
 	struct uio_device dev;
-	struct heir heir;
+	struct uio_heir heir;
 	bool in_time;
 	pid_t pid;
 
@@ -284,36 +327,30 @@ static bool try_once(struct __test_metadata *_metadata, struct report *report,
 	ASSERT_EQ(0, report->failed);
 
 	ASSERT_EQ(0, end_driver(pid, end, report));
-	EXPECT_EQ(0, uio_bus_master(name));
+	if (end != END_REMOVE)
+		EXPECT_EQ(goes_on, uio_bus_master(name));
 	in_time = uio_now_ms() < report->started + (long)report->safe_ms;
-
-	/* The heap comes back with the driver, which takes its time. */
-	if (end == END_UNBIND) {
-		ASSERT_EQ(0, test_take_pages(&heir.pages));
-		ASSERT_EQ(0, uio_bind(name, "uio_pci_generic"));
-		ASSERT_EQ(0, inherit_buffers(&heir));
-	} else {
-		ASSERT_EQ(0, inherit_buffers(&heir));
-		ASSERT_EQ(0, test_take_pages(&heir.pages));
-	}
+	ASSERT_EQ(0, inherit(&heir, end));
 
 	/* Waits for the device, which still believes in its DMA. */
 	ASSERT_EQ(0, uio_open_driver(&dev, name));
-	EXPECT_EQ(0, uio_bus_master(name));
-	EXPECT_EQ(0, count_damage(&heir));
-	EXPECT_EQ(0, test_count_damage(&heir.pages));
-	if (in_time && elsewhere)
-		EXPECT_EQ(-1, uio_differs_from(buf->vaddr, buf->size, 0));
-	if (got_it(&heir, &dev, report->addr) && in_time)
+	EXPECT_EQ(goes_on, uio_bus_master(name));
+	EXPECT_EQ(0, uio_heir_damage_buffers(&heir));
+	EXPECT_EQ(0, uio_heir_damage_pages(&heir));
+	if (in_time)
+		expect_rest_unharmed(_metadata, report, buf, end);
+	if (uio_heir_has(&heir, dev.fd, report->addr) && in_time)
 		TH_LOG("the same address was given to somebody else");
 
+	uio_heir_free_buffers(&heir);
 	if (elsewhere)
 		uio_buffer_free(buf);
-	if (end == END_CLOSE || end == END_PUT || end == END_UNBIND) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	if (report->child > 0)
+		kill(report->child, SIGKILL);
 	uio_close(&dev);
+	EXPECT_EQ(0, uio_bus_master(name));
 	return in_time;
 }
 

@@ -43,7 +43,7 @@ enum figure {
 	NR_FIGURES,
 };
 
-static const char *name = "0000:00:10.0";
+static const char *name = "0000:00:16.0";
 static double figure[NR_FIGURES][ROUNDS];
 
 static void step(const char *what)

@@ -34,7 +34,7 @@ static const char *nvme_device(void)
 {
 	const char *name = getenv("UIO_TEST_NVME");
 
-	return name ? name : "0000:00:10.0";
+	return name ? name : "0000:00:16.0";
 }
 
 /* Returns whether to go on. */

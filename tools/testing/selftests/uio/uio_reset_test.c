@@ -22,7 +22,7 @@ static const char *reset_device(void)
 {
 	const char *name = getenv("UIO_TEST_RESET_DEVICE");
 
-	return name ? name : "0000:00:10.0";
+	return name ? name : "0000:00:16.0";
 }
 
 /* Where in config space the upper half of the MSI-X control word is. */

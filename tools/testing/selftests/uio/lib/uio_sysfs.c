@@ -184,6 +184,22 @@ int uio_bind(const char *name, const char *driver)
 	return uio_write_text(path, name);
 }
 
+/* What pulling a card out looks like to the kernel. */
+int uio_pci_remove(const char *name)
+{
+	char path[UIO_PATH_LEN];
+	int ret;
+
+	ret = sysfs_path(name, "remove", path, sizeof(path));
+	return ret ? ret : uio_write_text(path, "1");
+}
+
+/* All that was removed comes back, without a driver. */
+int uio_pci_rescan(void)
+{
+	return uio_write_text("/sys/bus/pci/rescan", "1");
+}
+
 /* N of the device's /dev/uioN. */
 int uio_find(const char *name)
 {

@@ -14,23 +14,29 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kselftest.h"
 #include "uio_lib.h"
 
 /*
- * The devices to test: two which reach all memory, and one, number 2, which
- * reaches 28 bits of it. UIO_TEST_DEVICE0 and so on name others.
+ * The devices to test: two which reach all memory, one, number 2, which reaches
+ * 28 bits of it, and more of the first kind for tests that want many.
+ * UIO_TEST_DEVICE0 and so on name others. NULL after the last one.
  */
 const char *uio_test_device(unsigned int i)
 {
 	static const char * const name[] = {
 		"0000:00:04.0", "0000:00:05.0", "0000:00:06.0",
+		"0000:00:10.0", "0000:00:11.0", "0000:00:12.0",
+		"0000:00:13.0", "0000:00:14.0",
 	};
 	char var[32];
 	const char *val;
 
 	snprintf(var, sizeof(var), "UIO_TEST_DEVICE%u", i);
 	val = getenv(var);
-	return val ? val : name[i];
+	if (val)
+		return val;
+	return i < ARRAY_SIZE(name) ? name[i] : NULL;
 }
 
 size_t uio_page_size(void)

@@ -357,11 +357,16 @@ run_boot() {
 		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
 		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
 		-device edu,addr=06.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=10.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=11.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=12.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=13.0 \
+		-device edu,dma_mask=0xffffffffffffffff,addr=14.0 \
 		-blockdev "driver=file,filename=$dir/disk,node-name=disk" \
-		-device nvme,drive=disk,serial=vmtest,addr=10.0 \
+		-device nvme,drive=disk,serial=vmtest,addr=16.0 \
 		-blockdev driver=null-co,node-name=disk1,size=16777216 \
-		-device nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=11.0 \
-		-device lsi53c895a,addr=12.0 \
+		-device nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=17.0 \
+		-device lsi53c895a,addr=18.0 \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
 		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
 	child=$!

@@ -85,6 +85,30 @@ struct uio_seg {
 	__u64 len;
 };
 
+#define UIO_HEIR_BUFFERS	4
+#define UIO_HEIR_PIPES		4
+#define UIO_HEIR_PIPE_PAGES	16
+
+/**
+ * struct uio_heir - who gets memory that was freed: it is zero and stays so
+ * @buf: buffers of the same device
+ * @pipe: pipes, full of ordinary pages
+ */
+struct uio_heir {
+	struct uio_buffer buf[UIO_HEIR_BUFFERS];
+	int pipe[UIO_HEIR_PIPES][2];
+};
+
+/**
+ * struct uio_frames - memory that nobody else has any business with
+ * @mem: the memory
+ * @nr: how many pages
+ */
+struct uio_frames {
+	unsigned char *mem;
+	size_t nr;
+};
+
 /* uio_sysfs.c: binding and attributes */
 int uio_read_text(const char *path, char *text, size_t len);
 int uio_write_text(const char *path, const char *text);
@@ -93,6 +117,8 @@ int uio_sysfs_dir(const char *name, char *path, size_t len);
 int uio_bound_driver(const char *name, char *driver, size_t len);
 int uio_bind(const char *name, const char *driver);
 int uio_unbind(const char *name);
+int uio_pci_remove(const char *name);
+int uio_pci_rescan(void);
 int uio_find(const char *name);
 int uio_bus_master(const char *name);
 int uio_set_bus_master(const char *name, bool on);
@@ -134,6 +160,20 @@ int uio_dma_get(int dmabuf, int dev_fd, __u32 flags, __u64 offset,
 int uio_dma_addr(int dmabuf, int dev_fd, __u64 *addr);
 int uio_dma_put(int dmabuf, int dev_fd);
 int uio_dma_walk(int dmabuf, int dev_fd, struct uio_seg *seg, int max);
+
+/* uio_canary.c: other people's memory */
+int uio_heir_take_pages(struct uio_heir *heir);
+int uio_heir_take_buffers(struct uio_heir *heir, int number);
+int uio_heir_damage_pages(struct uio_heir *heir);
+int uio_heir_damage_buffers(struct uio_heir *heir);
+void uio_heir_free_buffers(struct uio_heir *heir);
+bool uio_heir_has(struct uio_heir *heir, int dev_fd, __u64 addr);
+int uio_frames_take(struct uio_frames *frames, size_t len);
+void uio_frames_free(struct uio_frames *frames);
+ssize_t uio_frames_count_at(const struct uio_frames *frames, __u64 start,
+			    __u64 len);
+ssize_t uio_frames_damage(const struct uio_frames *frames);
+__s64 uio_meminfo(const char *name);
 
 /* uio_util.c: for tests */
 const char *uio_test_device(unsigned int i);
