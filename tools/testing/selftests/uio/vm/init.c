@@ -50,10 +50,89 @@ static const char * const bad_messages[] = {
 	"blocked for more than", "soft lockup", "self-detected stall",
 	"detected stalls on CPUs",
 	"refcount_t:", "ODEBUG:", "list_add corruption", "list_del corruption",
-	"page_table_check:", "kmemleak:", "Bad page state",
+	"page_table_check:", "new suspected memory leaks", "Bad page state",
 	"bad: scheduling from", "scheduling while atomic",
 	"is not cleared by driver", "does not have a release() function",
 };
+
+/* The port's number depends on the order of devices, its name does not. */
+static int open_result(void)
+{
+	char path[300], name[32];
+	struct dirent *d;
+	DIR *dir;
+	FILE *f;
+	int fd = -1;
+
+	dir = opendir("/sys/class/virtio-ports");
+	if (!dir)
+		return -1;
+	while (fd < 0 && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(name, sizeof(name), f) && !strcmp(name, "result\n")) {
+			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+			fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		}
+		fclose(f);
+	}
+	closedir(dir);
+	return fd;
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	done = fd >= 0 && write(fd, text, strlen(text)) >= 0;
+	close(fd);
+	return done;
+}
+
+static bool wait_writable(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	return poll(&pfd, 1, 1000) > 0 && pfd.revents & POLLOUT;
+}
+
+/*
+ * After a suspend the port may take the host for disconnected: Linux asks for
+ * its state before there is room for the answer. Binding asks again.
+ */
+static void reconnect_result(void)
+{
+	static const char driver[] = "/sys/bus/virtio/drivers/virtio_console";
+	char path[300], name[256] = "";
+	struct dirent *d;
+	DIR *dir;
+	int i;
+
+	dir = opendir(driver);
+	while (dir && (d = readdir(dir)))
+		if (!strncmp(d->d_name, "virtio", 6))
+			strcpy(name, d->d_name);
+	if (dir)
+		closedir(dir);
+	close(result_fd);
+	snprintf(path, sizeof(path), "%s/unbind", driver);
+	write_file(path, name);
+	snprintf(path, sizeof(path), "%s/bind", driver);
+	write_file(path, name);
+
+	/* The port gets its name, by which it is found, from the host. */
+	for (i = 0; i < 100; i++) {
+		result_fd = open_result();
+		if (result_fd >= 0 && wait_writable(result_fd))
+			return;
+		close(result_fd);
+		usleep(20000);
+	}
+	result_fd = STDOUT_FILENO;
+}
 
 static void write_all(int fd, const char *buf, size_t len)
 {
@@ -62,6 +141,8 @@ static void write_all(int fd, const char *buf, size_t len)
 	while (len) {
 		n = write(fd, buf, len);
 		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN && wait_writable(fd))
 			continue;
 		if (n <= 0)
 			return;
@@ -72,9 +153,12 @@ static void write_all(int fd, const char *buf, size_t len)
 
 static void output(const char *buf, size_t len)
 {
-	write_all(result_fd, buf, len);
-	if (result_fd != STDOUT_FILENO)
-		write_all(STDOUT_FILENO, buf, len);
+	if (result_fd != STDOUT_FILENO) {
+		if (!wait_writable(result_fd))
+			reconnect_result();
+		write_all(result_fd, buf, len);
+	}
+	write_all(STDOUT_FILENO, buf, len);
 }
 
 static void report(const char *fmt, ...)
@@ -98,33 +182,6 @@ static void mount_at(const char *type, const char *dir)
 	mkdir(dir, 0755);
 	if (mount(type, dir, type, 0, NULL))
 		printf("init: no %s at %s: %m\n", type, dir);
-}
-
-/* The port's number depends on the order of devices, its name does not. */
-static int open_result(void)
-{
-	char path[300], name[32];
-	struct dirent *d;
-	DIR *dir;
-	FILE *f;
-	int fd = -1;
-
-	dir = opendir("/sys/class/virtio-ports");
-	if (!dir)
-		return -1;
-	while (fd < 0 && (d = readdir(dir))) {
-		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", d->d_name);
-		f = fopen(path, "r");
-		if (!f)
-			continue;
-		if (fgets(name, sizeof(name), f) && !strcmp(name, "result\n")) {
-			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
-			fd = open(path, O_WRONLY | O_CLOEXEC);
-		}
-		fclose(f);
-	}
-	closedir(dir);
-	return fd;
 }
 
 static void scan_kernel_log(const char *name)
@@ -308,6 +365,26 @@ static void run_programs(void)
 	fclose(f);
 }
 
+/* Kmemleak reports what was lost twice in a row, and is some seconds old. */
+static void scan_for_leaks(void)
+{
+	static const char path[] = "/sys/kernel/debug/kmemleak";
+	char buf[4096];
+	ssize_t n;
+	int fd;
+
+	if (access(path, W_OK))
+		return;
+	sleep(6);
+	write_file(path, "scan");
+	write_file(path, "scan");
+	scan_kernel_log("kmemleak");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		write_all(STDOUT_FILENO, buf, n);
+	close(fd);
+}
+
 int main(void)
 {
 	int fd;
@@ -352,6 +429,7 @@ int main(void)
 	/* Releases that the last program caused may still be on their way. */
 	usleep(200000);
 	scan_kernel_log("end");
+	scan_for_leaks();
 	report("@@ done\n");
 	sync();
 	reboot(RB_POWER_OFF);
