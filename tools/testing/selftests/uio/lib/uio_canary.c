@@ -162,6 +162,8 @@ int uio_frames_take(struct uio_frames *frames, size_t len)
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (frames->mem == MAP_FAILED)
 		return -errno;
+	/* Children would make the pages shared, and forking slow. */
+	madvise(frames->mem, frames->nr * page, MADV_DONTFORK);
 	for (i = 0; i < frames->nr; i++)
 		for (j = 0; j < page / sizeof(uint64_t); j += 64)
 			frame_words(frames, i)[j] = frame_word(i) + j;
@@ -193,36 +195,55 @@ ssize_t uio_frames_count_at(const struct uio_frames *frames, __u64 start,
 	return count;
 }
 
-static bool frame_is_good(int flags_fd, int count_fd, uint64_t pfn)
+/* The length of the run of neighbouring frames at the start of @pfn. */
+static size_t run_length(const uint64_t *pfn, size_t n)
 {
-	uint64_t flags, count;
-	off_t at = pfn * sizeof(flags);
+	size_t i;
 
-	return pread(flags_fd, &flags, sizeof(flags), at) == sizeof(flags) &&
-	       pread(count_fd, &count, sizeof(count), at) == sizeof(count) &&
-	       (flags & (FLAGS_MINE | FLAGS_FREE)) == FLAGS_MINE &&
-	       count == 1;
+	for (i = 1; i < n && pfn[i] == pfn[0] + i; i++)
+		;
+	return i;
 }
 
-static size_t frames_damage(const struct uio_frames *frames, int flags_fd,
-			    int count_fd)
+static int read_words(int fd, uint64_t pfn, uint64_t *word, size_t n)
 {
-	uint64_t pfn[NR_ENTRIES], page = uio_page_size();
-	size_t i, j, n, damage = 0;
-	unsigned int k;
-	bool good;
+	ssize_t len = n * sizeof(*word);
+
+	return pread(fd, word, len, pfn * sizeof(*word)) == len ? 0 : -EIO;
+}
+
+static bool frame_is_good(const struct uio_frames *frames, size_t i,
+			  uint64_t flags, uint64_t count)
+{
+	unsigned int j;
+
+	if ((flags & (FLAGS_MINE | FLAGS_FREE)) != FLAGS_MINE || count != 1)
+		return false;
+	for (j = 0; j < uio_page_size() / sizeof(uint64_t); j += 64)
+		if (frame_words(frames, i)[j] != frame_word(i) + j)
+			return false;
+	return true;
+}
+
+static ssize_t frames_damage(const struct uio_frames *frames, int flags_fd,
+			     int count_fd)
+{
+	uint64_t pfn[NR_ENTRIES], flags[NR_ENTRIES], count[NR_ENTRIES];
+	size_t i, j, n, page = uio_page_size(), damage = 0;
+	int ret;
 
 	for (i = 0; i < frames->nr; i += n) {
 		n = frames->nr - i < NR_ENTRIES ? frames->nr - i : NR_ENTRIES;
-		if (read_pfns(frames->mem + i * page, pfn, n))
-			return frames->nr;
-		for (j = 0; j < n; j++) {
-			good = pfn[j] && frame_is_good(flags_fd, count_fd, pfn[j]);
-			for (k = 0; k < page / sizeof(uint64_t); k += 64)
-				good &= frame_words(frames, i + j)[k] ==
-					frame_word(i + j) + k;
-			damage += !good;
-		}
+		ret = read_pfns(frames->mem + i * page, pfn, n);
+		if (ret)
+			return ret;
+		n = run_length(pfn, n);
+		if (!pfn[0] || read_words(flags_fd, pfn[0], flags, n) ||
+		    read_words(count_fd, pfn[0], count, n))
+			return -EIO;
+		for (j = 0; j < n; j++)
+			damage += !frame_is_good(frames, i + j, flags[j],
+						 count[j]);
 	}
 	return damage;
 }

@@ -175,6 +175,11 @@ ssize_t uio_frames_count_at(const struct uio_frames *frames, __u64 start,
 ssize_t uio_frames_damage(const struct uio_frames *frames);
 __s64 uio_meminfo(const char *name);
 
+/* uio_module.c: where UIO is modules */
+bool uio_is_module(void);
+int uio_modules_unload(void);
+int uio_modules_load(void);
+
 /* uio_util.c: for tests */
 const char *uio_test_device(unsigned int i);
 size_t uio_page_size(void);
