@@ -142,7 +142,7 @@ static struct base take_base(void)
 /* KASAN keeps freed memory for a while. */
 static __s64 tolerance(const struct base *base)
 {
-	return base->dma_entries < 0 ? 1 << 20 : uio_meminfo("MemTotal") / 16;
+	return base->dma_entries < 0 ? 4 << 20 : uio_meminfo("MemTotal") / 16;
 }
 
 static void check_base(const struct base *before)

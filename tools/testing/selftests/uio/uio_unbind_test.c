@@ -49,12 +49,7 @@ FIXTURE_VARIANT_ADD(gone, removed) { .removed = true };
 
 static int take_away(const struct uio_device *dev, bool removed)
 {
-	char path[UIO_PATH_LEN + 8];
-
-	if (!removed)
-		return uio_unbind(dev->name);
-	snprintf(path, sizeof(path), "%s/remove", dev->sysfs);
-	return uio_write_text(path, "1");
+	return removed ? uio_pci_remove(dev->name) : uio_unbind(dev->name);
 }
 
 static int bring_back(void)
@@ -63,7 +58,7 @@ static int bring_back(void)
 	char path[UIO_PATH_LEN];
 
 	if (uio_sysfs_dir(name, path, sizeof(path)))
-		uio_write_text("/sys/bus/pci/rescan", "1");
+		uio_pci_rescan();
 	return uio_bind(name, "uio_pci_generic");
 }
 
@@ -349,6 +344,433 @@ TEST_F(gone, with_another_device_at_it)
 	uio_buffer_free(&own);
 	uio_set_dma_mask_bits(dev.number, 32);
 	let_go(h);
+}
+
+/* What a user can still have of a device that goes: all combinations. */
+enum part {
+	PART_DEVICE,
+	PART_HEAP,
+	PART_BUFFER,
+	PART_MEMORY,
+	PART_REGISTERS,
+	PART_ADDRESS,
+	PART_OTHER_DEVICE,
+	NR_PARTS,
+};
+
+#define HAS(parts, part)	((parts) >> (part) & 1)
+
+/**
+ * struct rest - what is left
+ * @name: the device
+ * @heap_name: the name of its heap
+ * @fd: its file
+ * @heap: its heap
+ * @buf: a buffer from there
+ * @regs: the device's registers
+ * @other: the file of another device, which has the buffer mapped
+ */
+struct rest {
+	const char *name;
+	char heap_name[UIO_NAME_LEN];
+	int fd;
+	int heap;
+	struct uio_buffer buf;
+	void *regs;
+	int other;
+};
+
+FIXTURE(rest)
+{
+	struct uio_device dev;
+	struct uio_device other;
+	bool can_share;
+	int dmabufs;
+};
+
+FIXTURE_VARIANT(rest)
+{
+	bool removed;
+};
+
+FIXTURE_VARIANT_ADD(rest, unbound) { .removed = false };
+FIXTURE_VARIANT_ADD(rest, removed) { .removed = true };
+
+FIXTURE_SETUP(rest)
+{
+	struct uio_buffer buf;
+	__u64 addr;
+
+	if (variant->removed && access("/sys/bus/pci/rescan", W_OK))
+		SKIP(return, "not a PCI device");
+	if (!test_open(_metadata, &self->dev, 0))
+		return;
+	if (!test_open(_metadata, &self->other, 1))
+		return;
+	if (!test_set_mask(_metadata, &self->other, 64))
+		return;
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, self->dev.number, 4096));
+	self->can_share = !uio_dma_addr(buf.fd, self->other.fd, &addr);
+	uio_close(&self->other);
+	uio_close(&self->dev);
+	uio_buffer_free(&buf);
+	self->dmabufs = uio_count_dmabufs();
+}
+
+FIXTURE_TEARDOWN(rest)
+{
+	EXPECT_EQ(0, bring_back());
+	EXPECT_EQ(0, uio_set_dma_mask_bits(self->other.number, 32));
+}
+
+static void have(struct __test_metadata *_metadata, struct rest *r,
+		 unsigned int parts, int other_number)
+{
+	size_t page = uio_page_size();
+	int number = uio_find(r->name);
+	__u64 addr;
+
+	r->fd = uio_open_fd(number, O_RDWR);
+	ASSERT_LE(0, r->fd);
+	ASSERT_EQ(0, uio_heap_name(number, r->heap_name, sizeof(r->heap_name)));
+	r->heap = uio_heap_open(r->heap_name);
+	ASSERT_LE(0, r->heap);
+	r->buf.size = 2 * page;
+	r->buf.fd = uio_heap_alloc(r->heap, r->buf.size);
+	ASSERT_LE(0, r->buf.fd);
+	ASSERT_EQ(0, uio_buffer_map(&r->buf));
+	ASSERT_EQ(0, uio_touch(r->buf.vaddr));
+	r->regs = mmap(NULL, page, PROT_READ, MAP_SHARED, r->fd, 0);
+	ASSERT_TRUE(r->regs != MAP_FAILED);
+	ASSERT_EQ(0, uio_touch(r->regs));
+	r->other = -1;
+	if (HAS(parts, PART_OTHER_DEVICE)) {
+		r->other = uio_open_fd(other_number, O_RDWR);
+		ASSERT_EQ(0, uio_dma_addr(r->buf.fd, r->other, &addr));
+	}
+	if (HAS(parts, PART_ADDRESS))
+		ASSERT_EQ(0, uio_dma_addr(r->buf.fd, r->fd, &addr));
+}
+
+static void let_go_of(struct rest *r, enum part part)
+{
+	switch (part) {
+	case PART_DEVICE:
+		close(r->fd);
+		r->fd = -1;
+		break;
+	case PART_HEAP:
+		close(r->heap);
+		r->heap = -1;
+		break;
+	case PART_BUFFER:
+		close(r->buf.fd);
+		r->buf.fd = -1;
+		break;
+	case PART_MEMORY:
+		uio_buffer_unmap(&r->buf);
+		break;
+	case PART_REGISTERS:
+		if (r->regs)
+			munmap(r->regs, uio_page_size());
+		r->regs = NULL;
+		break;
+	case PART_OTHER_DEVICE:
+		close(r->other);
+		r->other = -1;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Does the kernel still know what heap a buffer is from? */
+static bool tells_heap(int fd, const char *heap)
+{
+	char path[64], line[256], want[UIO_NAME_LEN + 16];
+	bool found = false;
+	FILE *file;
+
+	snprintf(want, sizeof(want), "exp_name:\t%s\n", heap);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		found |= !strcmp(line, want);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static void expect_rest_dead(struct __test_metadata *_metadata, struct rest *r,
+			     const char *other)
+{
+	size_t page = uio_page_size();
+	__u32 count;
+	__u64 addr;
+
+	if (r->fd >= 0) {
+		EXPECT_ERRNO(EIO, read(r->fd, &count, sizeof(count)));
+		EXPECT_ERRNO(EINVAL, (long)mmap(NULL, page, PROT_READ,
+						MAP_SHARED, r->fd, 0));
+	}
+	if (r->fd >= 0 && r->buf.fd >= 0) {
+		EXPECT_EQ(-ENODEV, uio_dma_addr(r->buf.fd, r->fd, &addr));
+		EXPECT_EQ(-ENODEV, uio_dma_put(r->buf.fd, r->fd));
+	}
+	if (r->heap >= 0)
+		EXPECT_EQ(-ENODEV, uio_heap_alloc(r->heap, 1));
+	if (r->buf.fd >= 0) {
+		EXPECT_ERRNO(ENODEV, (long)mmap(NULL, page, PROT_READ,
+						MAP_SHARED, r->buf.fd, 0));
+		EXPECT_EQ(r->buf.size, lseek(r->buf.fd, 0, SEEK_END));
+		EXPECT_TRUE(tells_heap(r->buf.fd, r->heap_name));
+	}
+	if (r->buf.vaddr)
+		EXPECT_EQ(SIGBUS, uio_touch(r->buf.vaddr + page));
+	if (r->regs)
+		EXPECT_EQ(SIGBUS, uio_touch(r->regs));
+	if (r->other >= 0) {
+		EXPECT_EQ(0, uio_bus_master(other));
+		if (r->buf.fd >= 0)
+			EXPECT_EQ(-ENODEV, uio_dma_addr(r->buf.fd, r->other, &addr));
+	}
+}
+
+TEST_F_TIMEOUT(rest, in_all_combinations, 600)
+{
+	const char *name = uio_test_device(0), *other = uio_test_device(1);
+	unsigned int parts, n = 0;
+	struct rest r;
+	int i;
+
+	for (parts = 0; parts < 1 << NR_PARTS; parts++) {
+		/* An address ends with the file that has asked for it. */
+		if (HAS(parts, PART_ADDRESS) && !HAS(parts, PART_DEVICE) &&
+		    !HAS(parts, PART_REGISTERS))
+			continue;
+		if (HAS(parts, PART_OTHER_DEVICE) && !self->can_share)
+			continue;
+		memset(&r, 0, sizeof(r));
+		r.name = name;
+		have(_metadata, &r, parts, self->other.number);
+		for (i = 0; i < NR_PARTS; i++)
+			if (!HAS(parts, i))
+				let_go_of(&r, i);
+
+		ASSERT_EQ(0, take_away(&self->dev, variant->removed));
+		expect_rest_dead(_metadata, &r, other);
+		if (n % 2) {
+			ASSERT_EQ(0, bring_back());
+			expect_rest_dead(_metadata, &r, other);
+		}
+		for (i = 0; i < NR_PARTS; i++)
+			let_go_of(&r, (i + n) % NR_PARTS);
+		if (!(n % 2))
+			ASSERT_EQ(0, bring_back());
+
+		EXPECT_EQ(self->dmabufs, uio_count_dmabufs());
+		EXPECT_EQ(0, uio_bus_master(name));
+		EXPECT_EQ(0, uio_bus_master(other));
+		ASSERT_EQ(0, _metadata->exit_code)
+			TH_LOG("with parts %#x left", parts);
+		n++;
+	}
+	EXPECT_EQ(self->can_share ? 112 : 56, n);
+}
+
+/*
+ * What the device called its addresses are other people's page frames, once it
+ * is gone. Nothing that is given back late may be taken for those.
+ */
+FIXTURE(bystander)
+{
+	struct uio_device dev;
+	struct uio_frames frames;
+};
+
+FIXTURE_VARIANT(bystander)
+{
+	bool removed;
+};
+
+FIXTURE_VARIANT_ADD(bystander, unbound) { .removed = false };
+FIXTURE_VARIANT_ADD(bystander, removed) { .removed = true };
+
+/* Half of the memory lies below the mask: free frames are, too. */
+static int mask_within_memory(void)
+{
+	long long pages = sysconf(_SC_PHYS_PAGES);
+	int bits = 11;
+
+	while (pages > 1) {
+		pages >>= 1;
+		bits++;
+	}
+	return bits > 32 ? 32 : bits;
+}
+
+FIXTURE_SETUP(bystander)
+{
+	if (variant->removed && access("/sys/bus/pci/rescan", W_OK))
+		SKIP(return, "not a PCI device");
+	if (access("/proc/kpageflags", R_OK))
+		SKIP(return, "no /proc/kpageflags");
+	if (!test_open(_metadata, &self->dev, 0))
+		return;
+	if (!uio_iommu_translates(self->dev.name))
+		SKIP(return, "bus addresses are physical ones");
+	if (!test_set_mask(_metadata, &self->dev, mask_within_memory()))
+		return;
+}
+
+FIXTURE_TEARDOWN(bystander)
+{
+	EXPECT_EQ(0, bring_back());
+}
+
+TEST_F_TIMEOUT(bystander, keeps_its_memory, 300)
+{
+	struct uio_device *dev = &self->dev;
+	size_t page = uio_page_size();
+	struct uio_buffer buf[16];
+	__u64 addr, low = ~0ULL, high = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(buf); i++) {
+		ASSERT_EQ(0, uio_buffer_alloc_device(&buf[i], dev->number,
+						     4 * page));
+		uio_fill(buf[i].vaddr, 100, i);
+		ASSERT_EQ(0, uio_dma_addr(buf[i].fd, dev->fd, &addr));
+		low = addr < low ? addr : low;
+		high = addr + 4 * page > high ? addr + 4 * page : high;
+	}
+	ASSERT_EQ(0, uio_frames_take(&self->frames,
+				     uio_meminfo("MemFree") / 10 * 8));
+	ASSERT_EQ(0, uio_frames_damage(&self->frames));
+	if (uio_frames_count_at(&self->frames, low, high - low) < 16)
+		SKIP(return, "the wrong frames are free here");
+
+	ASSERT_EQ(0, take_away(dev, variant->removed));
+	EXPECT_EQ(0, uio_frames_damage(&self->frames));
+	for (i = 0; i < ARRAY_SIZE(buf); i++)
+		uio_buffer_free(&buf[i]);
+	uio_close(dev);
+	EXPECT_EQ(0, uio_frames_damage(&self->frames));
+	uio_frames_free(&self->frames);
+}
+
+/* UIO as modules: they stay while they are used, and not a moment longer. */
+FIXTURE(unload)
+{
+	struct uio_device dev;
+	struct uio_buffer buf;
+	char heap_name[UIO_NAME_LEN];
+	int heap;
+	int dmabufs;
+};
+
+FIXTURE_SETUP(unload)
+{
+	__u64 addr;
+
+	if (!uio_is_module())
+		SKIP(return, "UIO is built in, or its modules are not here");
+	self->dmabufs = uio_count_dmabufs();
+	if (!test_open(_metadata, &self->dev, 0))
+		return;
+	ASSERT_EQ(0, uio_heap_name(self->dev.number, self->heap_name,
+				   sizeof(self->heap_name)));
+	self->heap = uio_heap_open(self->heap_name);
+	ASSERT_LE(0, self->heap);
+	ASSERT_EQ(0, uio_buffer_alloc_device(&self->buf, self->dev.number, 4096));
+	uio_fill(self->buf.vaddr, 4096, 1);
+	ASSERT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
+}
+
+FIXTURE_TEARDOWN(unload)
+{
+	unsigned int i;
+
+	EXPECT_EQ(0, uio_modules_load());
+	EXPECT_EQ(0, bring_back());
+	EXPECT_EQ(self->dmabufs, uio_count_dmabufs());
+	/* As the tests that follow know them. */
+	for (i = 1; i < 3; i++)
+		uio_bind(uio_test_device(i), "uio_pci_generic");
+}
+
+TEST_F(unload, refused_to_what_is_in_use)
+{
+	struct uio_device *dev = &self->dev;
+	__u64 addr;
+
+	/* One after the other: the file, then the mapping of the registers. */
+	EXPECT_EQ(-EWOULDBLOCK, uio_modules_unload());
+	EXPECT_EQ(1, uio_bus_master(dev->name));
+	EXPECT_EQ(0, uio_dma_addr(self->buf.fd, dev->fd, &addr));
+	ASSERT_EQ(0, uio_dma_memcpy(dev, addr + 2000, addr, 1000));
+	EXPECT_EQ(-1, uio_differs(self->buf.vaddr + 2000, 1000, 1));
+	close(dev->fd);
+	dev->fd = -1;
+	EXPECT_EQ(-EWOULDBLOCK, uio_modules_unload());
+	EXPECT_EQ(0, uio_touch(dev->regs));
+	EXPECT_EQ(1, uio_bus_master(dev->name));
+	uio_close(dev);
+	EXPECT_EQ(0, uio_bus_master(dev->name));
+	EXPECT_EQ(0, uio_modules_unload());
+	uio_buffer_free(&self->buf);
+	close(self->heap);
+}
+
+/* Memory and heap are no users of the modules, and survive them as dead. */
+TEST_F(unload, with_memory_left)
+{
+	struct uio_device dev;
+	struct uio_buffer buf;
+	__u64 addr;
+
+	uio_close(&self->dev);
+	ASSERT_EQ(0, uio_modules_unload());
+	EXPECT_EQ(-ENODEV, uio_heap_alloc(self->heap, 1));
+	EXPECT_EQ(SIGBUS, uio_touch(self->buf.vaddr));
+	EXPECT_TRUE(tells_heap(self->buf.fd, self->heap_name));
+	EXPECT_ERRNO(ENODEV, (long)mmap(NULL, 4096, PROT_READ, MAP_SHARED,
+					self->buf.fd, 0));
+
+	ASSERT_EQ(0, uio_modules_load());
+	ASSERT_EQ(0, bring_back());
+	ASSERT_EQ(0, uio_open_driver(&dev, uio_test_device(0)));
+	EXPECT_EQ(-ENODEV, uio_dma_addr(self->buf.fd, dev.fd, &addr));
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, dev.number, 4096));
+	EXPECT_EQ(0, uio_dma_addr(buf.fd, dev.fd, &addr));
+	uio_buffer_free(&self->buf);
+	close(self->heap);
+	EXPECT_EQ(1, uio_bus_master(dev.name));
+	uio_close(&dev);
+	uio_buffer_free(&buf);
+}
+
+/* The end of the last file has its code behind it when close() returns. */
+TEST_F_TIMEOUT(unload, right_after_close, 120)
+{
+	__u64 addr;
+	int i, fd;
+
+	uio_close(&self->dev);
+	uio_buffer_free(&self->buf);
+	close(self->heap);
+	for (i = 0; i < 20; i++) {
+		fd = uio_open_fd(uio_find(uio_test_device(0)), O_RDWR);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, uio_buffer_alloc_device(&self->buf,
+						     uio_find(uio_test_device(0)), 4096));
+		ASSERT_EQ(0, uio_dma_addr(self->buf.fd, fd, &addr));
+		uio_buffer_free(&self->buf);
+		close(fd);
+		ASSERT_EQ(0, uio_modules_unload());
+		ASSERT_EQ(0, uio_modules_load());
+		ASSERT_EQ(0, bring_back());
+	}
 }
 
 TEST_HARNESS_MAIN
