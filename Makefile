@@ -14,12 +14,13 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme check install fetch series tree apply kernel selftest kunit static mutants diff clean
+.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit static mutants diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
 	@echo 'make demo-nvme   drive a disk from user space, beside the kernel'\''s driver'
 	@echo 'make check       run every check and test that is quick enough for every change'
+	@echo 'make check-long  run what takes hours: thousands of cycles, long races, leaks'
 	@echo
 	@echo 'make series      write the patches to out/series/K/, SOB="Name <address>" signs them off'
 	@echo 'make tree        patched kernel source for editing at out/linux-K/'
@@ -50,6 +51,9 @@ demo-nvme: install
 
 check: install
 	@harness/check $(call pick,$(ALL))
+
+check-long: install
+	@harness/check-long $(call pick,$(NEWEST))
 
 series: fetch
 	@harness/series make $(call pick,$(ALL))

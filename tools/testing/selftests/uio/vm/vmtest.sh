@@ -23,6 +23,7 @@ Usage: vmtest.sh [options]
   -x CMD    only this program with these arguments, which may be one that is
             not run otherwise, and no KUnit; can be repeated
   -T N      seconds that a program may take
+  -e A=B    a variable in the environment of the programs; can be repeated
   -k        only KUnit
   -a TEXT   more kernel parameters
   -b        build only
@@ -49,14 +50,14 @@ stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
-append='' quick='' boot_kernel=''
+variables='' append='' quick='' boot_kernel=''
 jobs=$(nproc)
 parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmc:t:p:x:T:ka:bqK:Dj:P:lh' opt; do
+while getopts 'o:dmc:t:p:x:T:e:ka:bqK:Dj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
@@ -66,6 +67,7 @@ while getopts 'o:dmc:t:p:x:T:ka:bqK:Dj:P:lh' opt; do
 	p) want_programs=$OPTARG ;;
 	x) commands+=$OPTARG$'\n' ;;
 	T) limit=$OPTARG ;;
+	e) variables+=" $OPTARG" ;;
 	k) kunit_only=1 ;;
 	a) append=$OPTARG ;;
 	b) build_only=1 ;;
@@ -339,7 +341,7 @@ run_boot() {
 	make_initramfs "$flags" "$dir/initramfs"
 
 	[[ $flags != *kunit* ]] || env+=' VM_KUNIT=1 kunit.enable=1 kunit.autorun=1'
-	env+=" VM_TIMEOUT=$program_limit"
+	env+=" VM_TIMEOUT=$program_limit$variables"
 	# A busy host can make the guest believe that its timer does not work.
 	params="no_timer_check $params"
 	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params $append"
