@@ -29,7 +29,7 @@
 #define PROGRESS_MS	10000
 #define STORE_SIZE	1024
 
-/* Others' memory: at most this much, for all of it is looked at at each end. */
+/* Others' memory: at most this much, for all of it is looked at in the end. */
 #define MAX_FRAMES_SIZE	(128 << 20)
 
 /**
@@ -158,8 +158,9 @@ static void check_base(const struct base *before)
 	is("pages of others that differ", damage, 0);
 	if (damage > 0)
 		add(&totals->damage, damage);
-	ksft_print_msg("memory: %lld KiB less than before; %zu pages of others are as they were\n",
-		       (long long)(before->free - now.free) >> 10, frames.nr);
+	ksft_print_msg("memory: %lld KiB less than before; %zd of others' %zu pages differ\n",
+		       (long long)(before->free - now.free) >> 10, damage,
+		       frames.nr);
 }
 
 static void reset_totals(void)
@@ -171,7 +172,7 @@ static void report(const char *what, unsigned int count)
 {
 	if (totals->failed)
 		ksft_print_msg("%s\n", totals->why);
-	ksft_print_msg("%s: %u, %u with DMA in flight, %u times the same address went to somebody else, %u wrong pages\n",
+	ksft_print_msg("%s: %u, %u with DMA in flight, the address reused %u times, %u wrong pages\n",
 		       what, totals->done, totals->counted, totals->reused,
 		       totals->damage);
 	ksft_test_result(!totals->failed && !totals->damage &&

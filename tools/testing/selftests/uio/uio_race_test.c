@@ -585,7 +585,6 @@ TEST_F_TIMEOUT(sharing, a_file_that_goes, 3600)
 	}
 }
 
-
 /**
  * struct shared - what two threads share
  * @stop: the second is to end

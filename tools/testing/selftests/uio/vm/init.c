@@ -114,7 +114,7 @@ static void reconnect_result(void)
 	dir = opendir(driver);
 	while (dir && (d = readdir(dir)))
 		if (!strncmp(d->d_name, "virtio", 6))
-			strcpy(name, d->d_name);
+			snprintf(name, sizeof(name), "%.255s", d->d_name);
 	if (dir)
 		closedir(dir);
 	close(result_fd);
