@@ -4,8 +4,9 @@
  *
  * They take devices over from whatever driver they are bound to, so they run on
  * machines that are made for it: see vm/. UIO_TEST_DEVICE0 to 2 in the
- * environment name other devices than the emulated ones there. All programs
- * take the options of kselftest_harness.h; -l lists what they test.
+ * environment name other devices than the emulated ones there. Without a device
+ * tests are skipped, or fail if UIO_TEST_REQUIRED is set. All programs take the
+ * options of kselftest_harness.h; -l lists what they test.
  */
 #ifndef SELFTESTS_UIO_TEST_H
 #define SELFTESTS_UIO_TEST_H
@@ -22,19 +23,25 @@
 
 /*
  * Take over the i-th device to test. Returns false, and has the test skipped,
- * where there is none or where the kernel has no DMA for it.
+ * where there is none or where the kernel has no DMA for it. Whoever makes a
+ * machine for the tests sets UIO_TEST_REQUIRED, and then this is a failure.
  */
 static inline bool test_open(struct __test_metadata *_metadata,
 			     struct uio_device *dev, unsigned int i)
 {
+	bool required = getenv("UIO_TEST_REQUIRED");
 	const char *name = uio_test_device(i);
 	char text[UIO_PATH_LEN];
 
-	if (uio_sysfs_dir(name, text, sizeof(text)))
+	if (uio_sysfs_dir(name, text, sizeof(text))) {
+		ASSERT_FALSE(required);
 		SKIP(return false, "no device %s", name);
+	}
 	ASSERT_EQ(0, uio_open_driver(dev, name));
-	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
+	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT) {
+		ASSERT_FALSE(required);
 		SKIP(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
+	}
 	return true;
 }
 

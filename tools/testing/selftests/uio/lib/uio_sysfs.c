@@ -242,18 +242,19 @@ static int pci_command_open(const char *name, int flags, uint16_t *command)
 	return fd;
 }
 
+/* A kernel that is locked down refuses to: do not ask without need. */
 static int pci_command_change(const char *name, uint16_t clear, uint16_t set)
 {
-	uint16_t command;
+	uint16_t old, command;
 	int fd, ret = 0;
 
-	fd = pci_command_open(name, O_RDWR, &command);
+	fd = pci_command_open(name, O_RDWR, &old);
 	if (fd < 0)
 		return fd;
-	command = (command & ~clear) | set;
-	if (pwrite(fd, &command, sizeof(command), PCI_COMMAND) !=
-	    sizeof(command))
-		ret = -EIO;
+	command = (old & ~clear) | set;
+	if (command != old &&
+	    pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0)
+		ret = -errno;
 	close(fd);
 	return ret;
 }

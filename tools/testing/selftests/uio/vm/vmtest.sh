@@ -217,9 +217,12 @@ test_list() {
 		sed -n "s,^[^:]*:\(.*\),\1$4 $3/\1,p"
 }
 
+# Those that both the boot and -p name, who each may name none.
 selected() {
-	[ -n "$want_programs" ] || { cat; return; }
-	awk -v w=",$want_programs," 'index(w, "," $1 ",")'
+	awk -v only=",$1," -v want=",$want_programs," '
+		function named(list) { return list == ",," || index(list, "," $1 ",") }
+		named(only) && named(want)
+	'
 }
 
 build_programs() {
@@ -253,7 +256,7 @@ module_order() {
 
 # initramfs FLAGS TO
 make_initramfs() {
-	local flags=$1 to=$2 dir
+	local flags=$1 to=$2 dir flag only=''
 	local spec=$to.spec list=$to.list
 
 	: >"$list"
@@ -286,6 +289,9 @@ make_initramfs() {
 	elif [ -n "$commands" ]; then
 		sed '/^$/d; s,^\([^ ]*\),\1 /tests/uio/\1,' <<<"$commands" >"$list"
 	elif [ -z "$kunit_only" ]; then
+		for flag in $flags; do
+			[[ $flag != only:* ]] || only=${flag#only:}
+		done
 		{
 			test_list uio "$out/tests/uio" /tests/uio ''
 			[[ $flags != *compat* || ! -d $out/tests/uio32 ]] ||
@@ -293,7 +299,7 @@ make_initramfs() {
 			[[ $flags != *heaps* ]] ||
 				test_list dmabuf-heaps "$out/tests/dmabuf-heaps" \
 					/tests/dmabuf-heaps ''
-		} | selected >"$list"
+		} | selected "$only" >"$list"
 	fi
 	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
 }
@@ -332,6 +338,8 @@ run_boot() {
 	[ -z "$demo$commands" ] || flags=''
 	# A debug kernel is slow, and has nothing new to say to 32-bit programs.
 	[ -z "$debug" ] || flags=${flags//compat/}
+	[ -z "$debug" ] || memory=${memory#*/}
+	memory=${memory%/*}
 	dir=$out/boots/$variant-$name
 	rm -rf "$dir"
 	mkdir -p "$dir"
