@@ -5,13 +5,9 @@
  */
 #include <limits.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-
-#include <linux/capability.h>
 
 #include "uio_test.h"
 
-#define NOBODY			65534
 #define OTHER_UIO_DRIVER	"hilscher"
 
 /* Numbers that the kernel does not know, next to ones that it does. */
@@ -25,48 +21,135 @@
 #define PUT_BOTH_WAYS	_IOWR(DMA_BUF_BASE, 5, struct dma_buf_put_dma_addr)
 #define NEXT_NUMBER	_IOWR(DMA_BUF_BASE, 6, struct dma_buf_get_dma_addr)
 
-FIXTURE(addr)
+/* The file that a call names as the buffer, or as the device. */
+enum which {
+	RIGHT,
+	NONE,
+	CLOSED,
+	HUGE_NUMBER,
+	PATH_ONLY,
+	REGULAR,
+	DIRECTORY,
+	ANOTHER_DEVICE,
+	PIPE,
+	THE_BUFFER,
+	THE_DEVICE,
+	THE_HEAP,
+	READ_ONLY_DEVICE,
+};
+
+/**
+ * struct wrong - what is wrong with a call
+ * @err: the errno to get
+ * @buffer: file that the call is made on
+ * @device: file that the call names as the device
+ * @flags: flags
+ * @offset: offset into the buffer
+ * @past_end: @offset counts from the end of the buffer
+ * @bad_pointer: the argument is at a bad @pointer
+ * @number: another number of the call
+ */
+struct wrong {
+	int err;
+	enum which buffer;
+	enum which device;
+	__u32 flags;
+	__u64 offset;
+	bool past_end;
+	bool bad_pointer;
+	enum bad_pointer pointer;
+	unsigned long number;
+};
+
+static int open_which(enum which which, const struct uio_device *dev,
+		      const struct uio_buffer *buf)
 {
+	char heap[UIO_NAME_LEN];
+	int fd, fds[2];
+
+	switch (which) {
+	case RIGHT:
+		return -1;
+	case NONE:
+		return -1;
+	case CLOSED:
+		fd = dup(0);
+		close(fd);
+		return fd;
+	case HUGE_NUMBER:
+		return INT_MAX;
+	case PATH_ONLY:
+		return open("/dev/null", O_PATH);
+	case REGULAR:
+		return memfd_create("uio-selftest", 0);
+	case DIRECTORY:
+		return open("/", O_RDONLY | O_DIRECTORY);
+	case ANOTHER_DEVICE:
+		return open("/dev/null", O_RDWR);
+	case PIPE:
+		if (pipe(fds))
+			return -1;
+		close(fds[1]);
+		return fds[0];
+	case THE_BUFFER:
+		return dup(buf->fd);
+	case THE_DEVICE:
+		return dup(dev->fd);
+	case THE_HEAP:
+		if (uio_heap_name(dev->number, heap, sizeof(heap)))
+			return -1;
+		return uio_heap_open(heap);
+	case READ_ONLY_DEVICE:
+		return uio_open_fd(dev->number, O_RDONLY);
+	}
+	return -1;
+}
+
+static void close_which(enum which which, int fd)
+{
+	if (which > HUGE_NUMBER)
+		close(fd);
+}
+
+/**
+ * struct target - a device and a buffer to be wrong about
+ */
+struct target {
 	struct uio_device dev;
 	struct uio_buffer buf;
 	struct snapshot old;
 };
 
-FIXTURE_VARIANT(addr)
+static void set_up(struct __test_metadata *_metadata, struct target *t)
 {
-	bool mapped;
-};
+	if (!test_open(_metadata, &t->dev, 0))
+		return;
+	ASSERT_EQ(0, uio_buffer_alloc_device(&t->buf, t->dev.number,
+					     2 * uio_page_size()));
+	t->old = take_snapshot(&t->dev);
+}
 
-/* A wrong call may be the first for a buffer, or come after a right one. */
-FIXTURE_VARIANT_ADD(addr, first) { .mapped = false };
-FIXTURE_VARIANT_ADD(addr, later) { .mapped = true };
-
-FIXTURE_SETUP(addr)
+static void map_first(struct __test_metadata *_metadata, struct target *t)
 {
 	__u64 addr;
 
-	if (!test_open(_metadata, &self->dev, 0))
-		return;
-	ASSERT_EQ(0, uio_buffer_alloc_device(&self->buf, self->dev.number,
-					     2 * uio_page_size()));
-	if (variant->mapped)
-		ASSERT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
-	self->old = take_snapshot(&self->dev);
-	EXPECT_EQ(variant->mapped, self->old.bus_master);
+	ASSERT_EQ(0, uio_dma_addr(t->buf.fd, t->dev.fd, &addr));
+	t->old = take_snapshot(&t->dev);
+	EXPECT_EQ(1, t->old.bus_master);
 }
 
 /* Whatever went wrong: nothing has changed, and the right call is right. */
-FIXTURE_TEARDOWN(addr)
+static void tear_down(struct __test_metadata *_metadata, struct target *t)
 {
+	int put = t->old.bus_master ? 0 : -ENOENT;
 	__u64 addr;
 
-	expect_unchanged(_metadata, &self->dev, &self->old);
-	EXPECT_EQ(variant->mapped ? 0 : -ENOENT,
-		  uio_dma_put(self->buf.fd, self->dev.fd));
-	EXPECT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
-	EXPECT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
-	uio_buffer_free(&self->buf);
-	uio_close(&self->dev);
+	expect_unchanged(_metadata, &t->dev, &t->old);
+	EXPECT_EQ(put, uio_dma_put(t->buf.fd, t->dev.fd));
+	EXPECT_EQ(0, uio_dma_addr(t->buf.fd, t->dev.fd, &addr));
+	EXPECT_EQ(0, uio_dma_put(t->buf.fd, t->dev.fd));
+	uio_buffer_free(&t->buf);
+	uio_close(&t->dev);
 }
 
 /* The errno of a GET that fails and leaves its argument as it was. */
@@ -93,174 +176,239 @@ static int put_flags(int dmabuf, int dev_fd, __u32 flags)
 	return ioctl(dmabuf, DMA_BUF_IOCTL_PUT_DMA_ADDR, &put) ? -errno : 0;
 }
 
-TEST_F(addr, wrong_flags)
+/* Make the call: the argument, of @len bytes, must not change. */
+static void expect_wrong(struct __test_metadata *_metadata, struct target *t,
+			 const struct wrong *wrong, unsigned long number,
+			 void *arg, size_t len)
 {
-	int dmabuf = self->buf.fd, dev_fd = self->dev.fd;
+	struct dma_buf_get_dma_addr memory[2] = {}, old[2];
+	void *p = memory;
+	int fd;
+
+	fd = wrong->buffer ? open_which(wrong->buffer, &t->dev, &t->buf) :
+	     t->buf.fd;
+	memcpy(memory, arg, len);
+	memcpy(old, memory, sizeof(old));
+	if (wrong->number)
+		number = wrong->number;
+	if (wrong->bad_pointer)
+		p = make_bad_pointer(wrong->pointer, arg, len);
+	EXPECT_ERRNO(wrong->err, ioctl(fd, number, p));
+	EXPECT_EQ(0, memcmp(memory, old, sizeof(old)));
+	if (wrong->buffer)
+		close_which(wrong->buffer, fd);
+}
+
+FIXTURE(wrong_get)
+{
+	struct target target;
+};
+
+FIXTURE_VARIANT(wrong_get)
+{
+	struct wrong wrong;
+};
+
+FIXTURE_VARIANT_ADD(wrong_get, lowest_unknown_flag) { { EINVAL, .flags = 8 } };
+FIXTURE_VARIANT_ADD(wrong_get, middle_flag) { { EINVAL, .flags = 1 << 16 } };
+FIXTURE_VARIANT_ADD(wrong_get, highest_flag) { { EINVAL, .flags = 1U << 31 } };
+FIXTURE_VARIANT_ADD(wrong_get, all_flags) { { EINVAL, .flags = ~0U } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_at_end) { { EINVAL, .past_end = true } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_past_end)
+{ { EINVAL, .past_end = true, .offset = 1 } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_4_gib)
+{ { EINVAL, .offset = 1ULL << 32 } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_negative)
+{ { EINVAL, .offset = 1ULL << 63 } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_last_page)
+{ { EINVAL, .offset = ~0ULL - 4095 } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_highest) { { EINVAL, .offset = ~0ULL } };
+FIXTURE_VARIANT_ADD(wrong_get, no_device) { { EBADF, .device = NONE } };
+FIXTURE_VARIANT_ADD(wrong_get, closed_device) { { EBADF, .device = CLOSED } };
+FIXTURE_VARIANT_ADD(wrong_get, huge_device)
+{ { EBADF, .device = HUGE_NUMBER } };
+FIXTURE_VARIANT_ADD(wrong_get, path_for_device)
+{ { EBADF, .device = PATH_ONLY } };
+FIXTURE_VARIANT_ADD(wrong_get, file_for_device)
+{ { EINVAL, .device = REGULAR } };
+FIXTURE_VARIANT_ADD(wrong_get, directory_for_device)
+{ { EINVAL, .device = DIRECTORY } };
+FIXTURE_VARIANT_ADD(wrong_get, other_kind_of_device)
+{ { EINVAL, .device = ANOTHER_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_get, pipe_for_device) { { EINVAL, .device = PIPE } };
+FIXTURE_VARIANT_ADD(wrong_get, buffer_for_device)
+{ { EINVAL, .device = THE_BUFFER } };
+FIXTURE_VARIANT_ADD(wrong_get, heap_for_device)
+{ { EINVAL, .device = THE_HEAP } };
+FIXTURE_VARIANT_ADD(wrong_get, read_only_device)
+{ { EACCES, .device = READ_ONLY_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_get, no_buffer) { { EBADF, .buffer = NONE } };
+FIXTURE_VARIANT_ADD(wrong_get, closed_buffer) { { EBADF, .buffer = CLOSED } };
+FIXTURE_VARIANT_ADD(wrong_get, file_for_buffer)
+{ { ENOTTY, .buffer = REGULAR } };
+FIXTURE_VARIANT_ADD(wrong_get, device_for_buffer)
+{ { ENOTTY, .buffer = THE_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_get, heap_for_buffer)
+{ { EINVAL, .buffer = THE_HEAP } };
+FIXTURE_VARIANT_ADD(wrong_get, too_short)
+{ { ENOTTY, .number = GET_TOO_SHORT } };
+FIXTURE_VARIANT_ADD(wrong_get, too_long) { { ENOTTY, .number = GET_TOO_LONG } };
+FIXTURE_VARIANT_ADD(wrong_get, one_way) { { ENOTTY, .number = GET_ONE_WAY } };
+FIXTURE_VARIANT_ADD(wrong_get, other_type)
+{ { ENOTTY, .number = GET_OTHER_TYPE } };
+FIXTURE_VARIANT_ADD(wrong_get, next_number)
+{ { ENOTTY, .number = NEXT_NUMBER } };
+FIXTURE_VARIANT_ADD(wrong_get, null_pointer)
+{ { EFAULT, .bad_pointer = true } };
+FIXTURE_VARIANT_ADD(wrong_get, kernel_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_KERNEL } };
+FIXTURE_VARIANT_ADD(wrong_get, unmapped_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_UNMAPPED } };
+FIXTURE_VARIANT_ADD(wrong_get, half_mapped_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_HALF_MAPPED } };
+FIXTURE_VARIANT_ADD(wrong_get, read_only_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_READ_ONLY } };
+/* What is asked for is looked at before who asks. */
+FIXTURE_VARIANT_ADD(wrong_get, flag_and_device)
+{ { EINVAL, .flags = 8, .device = NONE } };
+FIXTURE_VARIANT_ADD(wrong_get, offset_and_device)
+{ { EINVAL, .past_end = true, .device = NONE } };
+
+FIXTURE_SETUP(wrong_get)
+{
+	set_up(_metadata, &self->target);
+}
+
+FIXTURE_TEARDOWN(wrong_get)
+{
+	tear_down(_metadata, &self->target);
+}
+
+static void expect_wrong_get(struct __test_metadata *_metadata,
+			     struct target *t, const struct wrong *wrong)
+{
+	struct dma_buf_get_dma_addr get = {
+		.dev_fd = t->dev.fd,
+		.flags = wrong->flags,
+		.offset = wrong->offset + (wrong->past_end ? t->buf.size : 0),
+		.dma_addr = 0x5a5a5a5a5a5a5a5a,
+		.len = 0xa5a5a5a5a5a5a5a5,
+	};
+
+	if (wrong->device)
+		get.dev_fd = open_which(wrong->device, &t->dev, &t->buf);
+	expect_wrong(_metadata, t, wrong, DMA_BUF_IOCTL_GET_DMA_ADDR, &get,
+		     sizeof(get));
+	close_which(wrong->device, get.dev_fd);
+}
+
+/* A wrong call may be the first for a buffer, or come after a right one. */
+TEST_F(wrong_get, first)
+{
+	expect_wrong_get(_metadata, &self->target, &variant->wrong);
+}
+
+TEST_F(wrong_get, later)
+{
+	map_first(_metadata, &self->target);
+	expect_wrong_get(_metadata, &self->target, &variant->wrong);
+}
+
+FIXTURE(wrong_put)
+{
+	struct target target;
+};
+
+FIXTURE_VARIANT(wrong_put)
+{
+	struct wrong wrong;
+};
+
+FIXTURE_VARIANT_ADD(wrong_put, lowest_flag) { { EINVAL, .flags = 1 } };
+FIXTURE_VARIANT_ADD(wrong_put, highest_flag) { { EINVAL, .flags = 1U << 31 } };
+FIXTURE_VARIANT_ADD(wrong_put, all_flags) { { EINVAL, .flags = ~0U } };
+FIXTURE_VARIANT_ADD(wrong_put, no_device) { { EBADF, .device = NONE } };
+FIXTURE_VARIANT_ADD(wrong_put, closed_device) { { EBADF, .device = CLOSED } };
+FIXTURE_VARIANT_ADD(wrong_put, path_for_device)
+{ { EBADF, .device = PATH_ONLY } };
+FIXTURE_VARIANT_ADD(wrong_put, file_for_device)
+{ { EINVAL, .device = REGULAR } };
+FIXTURE_VARIANT_ADD(wrong_put, pipe_for_device) { { EINVAL, .device = PIPE } };
+FIXTURE_VARIANT_ADD(wrong_put, other_kind_of_device)
+{ { EINVAL, .device = ANOTHER_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_put, buffer_for_device)
+{ { EINVAL, .device = THE_BUFFER } };
+FIXTURE_VARIANT_ADD(wrong_put, read_only_device)
+{ { EACCES, .device = READ_ONLY_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_put, no_buffer) { { EBADF, .buffer = NONE } };
+FIXTURE_VARIANT_ADD(wrong_put, file_for_buffer)
+{ { ENOTTY, .buffer = REGULAR } };
+FIXTURE_VARIANT_ADD(wrong_put, device_for_buffer)
+{ { ENOTTY, .buffer = THE_DEVICE } };
+FIXTURE_VARIANT_ADD(wrong_put, too_long) { { ENOTTY, .number = PUT_TOO_LONG } };
+FIXTURE_VARIANT_ADD(wrong_put, both_ways)
+{ { ENOTTY, .number = PUT_BOTH_WAYS } };
+FIXTURE_VARIANT_ADD(wrong_put, null_pointer)
+{ { EFAULT, .bad_pointer = true } };
+FIXTURE_VARIANT_ADD(wrong_put, kernel_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_KERNEL } };
+FIXTURE_VARIANT_ADD(wrong_put, unmapped_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_UNMAPPED } };
+FIXTURE_VARIANT_ADD(wrong_put, half_mapped_pointer)
+{ { EFAULT, .bad_pointer = true, .pointer = POINTER_HALF_MAPPED } };
+FIXTURE_VARIANT_ADD(wrong_put, flag_and_device)
+{ { EINVAL, .flags = 1, .device = NONE } };
+
+FIXTURE_SETUP(wrong_put)
+{
+	set_up(_metadata, &self->target);
+}
+
+FIXTURE_TEARDOWN(wrong_put)
+{
+	tear_down(_metadata, &self->target);
+}
+
+static void expect_wrong_put(struct __test_metadata *_metadata,
+			     struct target *t, const struct wrong *wrong)
+{
+	struct dma_buf_put_dma_addr put = {
+		.dev_fd = t->dev.fd,
+		.flags = wrong->flags,
+	};
+
+	if (wrong->device)
+		put.dev_fd = open_which(wrong->device, &t->dev, &t->buf);
+	expect_wrong(_metadata, t, wrong, DMA_BUF_IOCTL_PUT_DMA_ADDR, &put,
+		     sizeof(put));
+	close_which(wrong->device, put.dev_fd);
+}
+
+TEST_F(wrong_put, unmapped)
+{
+	expect_wrong_put(_metadata, &self->target, &variant->wrong);
+}
+
+TEST_F(wrong_put, mapped)
+{
+	map_first(_metadata, &self->target);
+	expect_wrong_put(_metadata, &self->target, &variant->wrong);
+}
+
+/* Every bit that has no meaning is refused, not only some. */
+TEST(wrong_flags)
+{
+	struct target t = { .dev.fd = -1 };
 	unsigned int i;
 
+	set_up(_metadata, &t);
+	if (t.dev.fd < 0)
+		return;
 	for (i = 3; i < 32; i++)
-		EXPECT_EQ(-EINVAL, failing_get(dmabuf, dev_fd, 1U << i, 0));
-	EXPECT_EQ(-EINVAL, failing_get(dmabuf, dev_fd, ~0U, 0));
+		EXPECT_EQ(-EINVAL, failing_get(t.buf.fd, t.dev.fd, 1U << i, 0));
 	for (i = 0; i < 32; i++)
-		EXPECT_EQ(-EINVAL, put_flags(dmabuf, dev_fd, 1U << i));
-}
-
-TEST_F(addr, wrong_offset)
-{
-	__u64 offset[] = {
-		self->buf.size, self->buf.size + 1, 1ULL << 32, 1ULL << 63,
-		~0ULL - 4095, ~0ULL,
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(offset); i++)
-		EXPECT_EQ(-EINVAL, failing_get(self->buf.fd, self->dev.fd, 0,
-					       offset[i]));
-}
-
-TEST_F(addr, wrong_dev_fd)
-{
-	int dmabuf = self->buf.fd, pipe_fd[2], closed;
-	unsigned int i;
-	struct {
-		const char *what;
-		int fd;
-		int err;
-	} wrong[] = {
-		{ "-1", -1, -EBADF },
-		{ "closed", -1, -EBADF },
-		{ "huge", INT_MAX, -EBADF },
-		{ "path only", open("/dev/null", O_PATH), -EBADF },
-		{ "regular file", memfd_create("uio-selftest", 0), -EINVAL },
-		{ "directory", open("/", O_RDONLY | O_DIRECTORY), -EINVAL },
-		{ "another device", open("/dev/null", O_RDWR), -EINVAL },
-		{ "pipe", -1, -EINVAL },
-		{ "the buffer", dmabuf, -EINVAL },
-	};
-
-	ASSERT_EQ(0, pipe(pipe_fd));
-	closed = dup(0);
-	close(closed);
-	wrong[1].fd = closed;
-	wrong[7].fd = pipe_fd[0];
-	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-		if (i > 2)
-			ASSERT_LE(0, wrong[i].fd);
-		EXPECT_EQ(wrong[i].err, failing_get(dmabuf, wrong[i].fd, 0, 0))
-			TH_LOG("GET: %s", wrong[i].what);
-		EXPECT_EQ(wrong[i].err, put_flags(dmabuf, wrong[i].fd, 0))
-			TH_LOG("PUT: %s", wrong[i].what);
-	}
-
-	/* What was asked for is looked at first. */
-	EXPECT_EQ(-EINVAL, failing_get(dmabuf, -1, 8, 0));
-	EXPECT_EQ(-EINVAL, failing_get(dmabuf, -1, 0, self->buf.size));
-	EXPECT_EQ(-EINVAL, put_flags(dmabuf, -1, 1));
-
-	for (i = 3; i < 7; i++)
-		close(wrong[i].fd);
-	close(pipe_fd[0]);
-	close(pipe_fd[1]);
-}
-
-TEST_F(addr, wrong_buffer_fd)
-{
-	int file = memfd_create("uio-selftest", 0);
-	int dev_fd = self->dev.fd;
-
-	ASSERT_LE(0, file);
-	EXPECT_EQ(-EBADF, failing_get(-1, dev_fd, 0, 0));
-	EXPECT_EQ(-ENOTTY, failing_get(file, dev_fd, 0, 0));
-	EXPECT_EQ(-ENOTTY, failing_get(dev_fd, dev_fd, 0, 0));
-	EXPECT_EQ(-EBADF, put_flags(-1, dev_fd, 0));
-	EXPECT_EQ(-ENOTTY, put_flags(file, dev_fd, 0));
-	EXPECT_EQ(-ENOTTY, put_flags(dev_fd, dev_fd, 0));
-	close(file);
-}
-
-TEST_F(addr, wrong_number)
-{
-	static const unsigned long number[] = {
-		GET_TOO_SHORT, GET_TOO_LONG, GET_ONE_WAY, GET_OTHER_TYPE,
-		PUT_TOO_LONG, PUT_BOTH_WAYS, NEXT_NUMBER,
-	};
-	struct dma_buf_get_dma_addr get[2] = { { .dev_fd = self->dev.fd } };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(number); i++)
-		EXPECT_ERRNO(ENOTTY, ioctl(self->buf.fd, number[i], get));
-}
-
-TEST_F(addr, wrong_pointer)
-{
-	struct dma_buf_get_dma_addr get = { .dev_fd = self->dev.fd };
-	struct dma_buf_put_dma_addr put = { .dev_fd = self->dev.fd };
-	unsigned int i;
-	void *p;
-
-	for (i = 0; i < NR_BAD_POINTERS; i++) {
-		p = make_bad_pointer(i, &get, sizeof(get));
-		EXPECT_ERRNO(EFAULT, ioctl(self->buf.fd,
-					   DMA_BUF_IOCTL_GET_DMA_ADDR, p));
-		if (i == POINTER_READ_ONLY)
-			continue;
-		p = make_bad_pointer(i, &put, sizeof(put));
-		EXPECT_ERRNO(EFAULT, ioctl(self->buf.fd,
-					   DMA_BUF_IOCTL_PUT_DMA_ADDR, p));
-	}
-}
-
-TEST_F(addr, read_only_device)
-{
-	int fd = uio_open_fd(self->dev.number, O_RDONLY);
-
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EACCES, failing_get(self->buf.fd, fd, 0, 0));
-	EXPECT_EQ(-EACCES, failing_get(self->buf.fd, fd,
-				       DMA_BUF_DMA_TO_DEVICE, 0));
-	EXPECT_EQ(-EACCES, put_flags(self->buf.fd, fd, 0));
-	close(fd);
-}
-
-static int run_as_nobody(int dmabuf, int dev_fd, bool keep_root)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct cap[2];
-	struct dma_buf_get_dma_addr get;
-	int status;
-	pid_t pid;
-
-	pid = fork();
-	if (!pid) {
-		if (!keep_root && setresuid(NOBODY, NOBODY, NOBODY))
-			_exit(255);
-		if (syscall(SYS_capget, &head, cap))
-			_exit(255);
-		cap[0].effective &= ~(1U << CAP_SYS_RAWIO);
-		if (syscall(SYS_capset, &head, cap))
-			_exit(255);
-		_exit(-uio_dma_get(dmabuf, dev_fd, 0, 0, &get));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return -WEXITSTATUS(status);
-}
-
-/* Where nothing confines the device, its owner may just as well own all. */
-TEST_F(addr, without_permission)
-{
-	bool confined = uio_iommu_translates(self->dev.name);
-
-	EXPECT_EQ(confined ? 0 : -EPERM,
-		  run_as_nobody(self->buf.fd, self->dev.fd, false));
-	EXPECT_EQ(confined ? 0 : -EPERM,
-		  run_as_nobody(self->buf.fd, self->dev.fd, true));
-
-	/* That child's mapping is this process's: the files are the same. */
-	if (confined && !variant->mapped)
-		EXPECT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
+		EXPECT_EQ(-EINVAL, put_flags(t.buf.fd, t.dev.fd, 1U << i));
+	tear_down(_metadata, &t);
 }
 
 TEST(read_only_buffer)

@@ -17,7 +17,7 @@
 #include "uio_test.h"
 
 #define NOBODY		65534
-#define TAINT_USER	(1 << 6)
+#define TAINT_USER	0x40
 
 /* What a child tells if it could not even try: no errno. */
 #define CHILD_BROKE	200
@@ -50,7 +50,7 @@ static int locked_down(void)
 	return ret < 0 ? ret : !strstr(text, "[none]");
 }
 
-static __u64 tainted(void)
+static __u64 user_taint(void)
 {
 	__u64 val = 0;
 
@@ -378,13 +378,13 @@ TEST_F(nobody, taints)
 {
 	bool confined = uio_iommu_translates(self->dev.name);
 	int dmabuf = self->buf.fd, dev_fd = self->dev.fd;
-	__u64 before = tainted();
+	__u64 before = user_taint();
 	pid_t pid = fork_nobody(variant->rawio);
 
 	if (!pid)
 		_exit(get_errno(dmabuf, dev_fd));
 	EXPECT_EQ(self->get, answer_of(pid));
-	EXPECT_EQ(self->get || confined ? before : TAINT_USER, tainted());
+	EXPECT_EQ(self->get || confined ? before : TAINT_USER, user_taint());
 	EXPECT_EQ(self->get ? -ENOENT : 0, uio_dma_put(dmabuf, dev_fd));
 }
 
@@ -467,13 +467,13 @@ TEST_F(root, locked_down)
 {
 	int dmabuf = self->buf.fd, dev_fd = self->dev.fd;
 	bool confined = uio_iommu_translates(self->dev.name);
-	__u64 before = tainted();
+	__u64 before = user_taint();
 
 	if (locked_down() <= 0)
 		SKIP(return, "this kernel is not locked down");
 	EXPECT_EQ(confined ? 0 : EPERM, get_errno(dmabuf, dev_fd));
 	EXPECT_EQ(confined, uio_bus_master(self->dev.name));
-	EXPECT_EQ(before, tainted());
+	EXPECT_EQ(before, user_taint());
 	EXPECT_EQ(confined ? 0 : -ENOENT, uio_dma_put(dmabuf, dev_fd));
 	EXPECT_EQ(0, uio_bus_master(self->dev.name));
 
