@@ -464,9 +464,9 @@ FIXTURE_VARIANT_ADD(advice, wrong_free) { EINVAL, MADV_FREE };
 FIXTURE_VARIANT_ADD(advice, wrong_remove) { ENODEV, MADV_REMOVE };
 FIXTURE_VARIANT_ADD(advice, wrong_cold) { EINVAL, MADV_COLD };
 FIXTURE_VARIANT_ADD(advice, wrong_pageout) { EINVAL, MADV_PAGEOUT };
-FIXTURE_VARIANT_ADD(advice, wrong_populate_read) { EFAULT, MADV_POPULATE_READ };
+FIXTURE_VARIANT_ADD(advice, wrong_populate_read) { EINVAL, MADV_POPULATE_READ };
 FIXTURE_VARIANT_ADD(advice, wrong_populate_write)
-{ EFAULT, MADV_POPULATE_WRITE };
+{ EINVAL, MADV_POPULATE_WRITE };
 FIXTURE_VARIANT_ADD(advice, wrong_dodump) { EINVAL, MADV_DODUMP };
 FIXTURE_VARIANT_ADD(advice, wrong_dofork) { EINVAL, MADV_DOFORK };
 FIXTURE_VARIANT_ADD(advice, wrong_wipeonfork) { EINVAL, MADV_WIPEONFORK };
