@@ -28,6 +28,7 @@
 #include <linux/kref.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -351,7 +352,7 @@ static void dev_coherent_buffer_free_memory(struct dev_coherent_buffer *buffer)
 static int dev_coherent_heap_reserve(struct dev_coherent_heap *heap, size_t len)
 {
 	u64 mask = heap->dev->coherent_dma_mask;
-	u64 limit = (u64)READ_ONCE(max_mib) << 20;
+	u64 limit = min_t(u64, READ_ONCE(max_mib), U64_MAX >> 20) << 20;
 
 	if (!limit)
 		limit = (u64)totalram_pages() << PAGE_SHIFT >> 2;
