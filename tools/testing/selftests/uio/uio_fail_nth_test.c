@@ -150,6 +150,11 @@ static int before_nothing(struct life *life)
 	return 0;
 }
 
+static int before_get_own(struct life *life)
+{
+	return uio_buffer_alloc_device(&life->buf, life->dev.number, 8192);
+}
+
 static int open_device(struct life *life)
 {
 	life->fd = uio_open_fd(life->dev.number, O_RDWR);
@@ -174,6 +179,20 @@ static int alloc_mib(struct life *life)
 	return life->fd < 0 ? life->fd : 0;
 }
 
+/* A file is one that does DMA, or there is none. */
+static int after_open_device(struct life *life, int ret)
+{
+	if (!ret) {
+		ret = uio_dma_put(life->buf.fd, life->fd) == -ENOENT ?
+		      0 : -EPROTO;
+		close(life->fd);
+	} else {
+		ret = 0;
+	}
+	uio_buffer_free(&life->buf);
+	return ret;
+}
+
 static int after_open(struct life *life, int ret)
 {
 	return ret || !close(life->fd) ? 0 : -errno;
@@ -190,11 +209,6 @@ static int after_set_mask(struct life *life, int ret)
 }
 
 /* Addresses */
-
-static int before_get_own(struct life *life)
-{
-	return uio_buffer_alloc_device(&life->buf, life->dev.number, 8192);
-}
 
 static int before_get_system(struct life *life)
 {
@@ -343,7 +357,7 @@ static const struct step step_unbind = {
 };
 
 static const struct step step_open_device = {
-	"open device", before_nothing, open_device, after_open,
+	"open device", before_get_own, open_device, after_open_device,
 };
 
 static const struct step step_open_heap = {

@@ -154,13 +154,14 @@ TEST_F(cap, cannot_be_nonsense)
 	EXPECT_EQ(3, count_buffers(self->heap, MIB, 8));
 }
 
-/* As many as a long can take stand for more than there is, not for few. */
+/* In bytes this is 1 MiB more than 64 bits can say. */
 TEST_F(cap, cannot_wrap)
 {
-	char text[32];
+	int ret = uio_write_text(MAX_MIB, "17592186044417");
 
-	snprintf(text, sizeof(text), "%llu", 1ULL << (8 * sizeof(long) - 1));
-	ASSERT_EQ(0, uio_write_text(MAX_MIB, text));
+	if (ret == -ERANGE)
+		SKIP(return, "a 32-bit kernel");
+	ASSERT_EQ(0, ret);
 	EXPECT_EQ(4, count_buffers(self->heap, MIB, 4));
 }
 
