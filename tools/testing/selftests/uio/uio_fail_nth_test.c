@@ -494,31 +494,38 @@ static int write_address(const char *file, unsigned long addr)
 	return ret;
 }
 
-/* What these functions call does not fail: 0 also if there are none. */
-static int spare(const char *first, const char *last)
+/* What is called by @require is to fail, unless it is called by @reject. */
+static int set_filter(const char *require, const char *reject)
 {
-	unsigned long start, start_of_last, end;
+	unsigned long start[2] = { 0, 0 }, end[2] = { ~0UL, 0 };
 	int ret;
 
-	if (find_function(first, &start, &end) ||
-	    find_function(last, &start_of_last, &end))
-		return 0;
-	if (start_of_last < start)
-		return -ERANGE;
-	ret = write_address("reject-start", start);
-	return ret ? ret : write_address("reject-end", end);
+	if (require && find_function(require, &start[0], &end[0]))
+		return -ENOENT;
+	if (reject && find_function(reject, &start[1], &end[1]))
+		return -ENOENT;
+	ret = write_address("require-start", start[0]);
+	if (!ret)
+		ret = write_address("require-end", end[0]);
+	if (!ret)
+		ret = write_address("reject-start", start[1]);
+	return ret ? ret : write_address("reject-end", end[1]);
 }
 
 /*
- * DMA_API_DEBUG gives up for good when it has no memory for its records, and it
- * shall go on to look at what failures do. The interpreter of ACPI frees what
- * it should not when it has no memory, and breaks for good.
+ * Others break for good when they have no memory: the interpreter of ACPI and
+ * the interrupts' directories in /proc, at binding; DMA_API_DEBUG, which shall
+ * go on to look at what failures do.
  */
 static int spare_others(const struct step *step)
 {
-	if (step == &step_bind || step == &step_unbind)
-		return spare("acpi_pci_irq_enable", "acpi_pci_irq_disable");
-	return spare("add_dma_entry", "add_dma_entry");
+	if (step == &step_bind)
+		return set_filter("__uio_register_device",
+				  "request_threaded_irq");
+	if (step == &step_unbind)
+		return set_filter("uio_unregister_device", NULL);
+	return set_filter(NULL, access(DEBUGFS "/dma-api", F_OK) ?
+			  NULL : "add_dma_entry");
 }
 
 /*
@@ -587,7 +594,7 @@ FIXTURE_SETUP(fail_nth)
 	if (set_up_injection())
 		SKIP(return, "no settings: CONFIG_FAULT_INJECTION_DEBUG_FS?");
 	if (spare_others(variant->step))
-		SKIP(return, "no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER?");
+		SKIP(return, "no CONFIG_FAULT_INJECTION_STACKTRACE_FILTER, KALLSYMS?");
 	if (access(DRIVER_DIR, F_OK))
 		SKIP(return, "no uio_pci_generic");
 

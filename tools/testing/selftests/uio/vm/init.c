@@ -358,8 +358,10 @@ static void run_programs(void)
 	FILE *f;
 
 	f = fopen("/tests/list", "re");
-	if (!f)
+	if (!f) {
+		report("@@ kernel boot no /tests/list, too little memory? %m\n");
 		return;
+	}
 	while (fgets(line, sizeof(line), f))
 		run(line, timeout ? atoi(timeout) : 300);
 	fclose(f);

@@ -206,7 +206,7 @@ build_kernel() {
 # build_tests DIRECTORY TO [CC]
 build_tests() {
 	mkdir -p "$2"
-	LDFLAGS=-static logged "$2.log" "building $(basename "$1")${3:+ with $3}" \
+	LDFLAGS='-static -s' logged "$2.log" "building $(basename "$1")${3:+ with $3}" \
 		"${MAKE:-make}" -C "$SELFTESTS/$1" OUTPUT="$2" CC="${3:-$cc}" \
 		KHDR_INCLUDES="-isystem $kernel/usr/include" -j"$jobs" all
 }
@@ -256,34 +256,10 @@ module_order() {
 
 # initramfs FLAGS TO
 make_initramfs() {
-	local flags=$1 to=$2 dir flag only=''
+	local flags=$1 to=$2 flag only=''
 	local spec=$to.spec list=$to.list
 
 	: >"$list"
-	{
-		echo 'dir /dev 0755 0 0'
-		echo 'nod /dev/console 0600 0 0 c 5 1'
-		echo 'dir /proc 0755 0 0'
-		echo 'dir /sys 0755 0 0'
-		echo 'dir /tmp 1777 0 0'
-		echo 'dir /tests 0755 0 0'
-		echo 'dir /modules 0755 0 0'
-		echo "file /init $out/init 0755 0 0"
-		for dir in uio uio32 dmabuf-heaps; do
-			[ -d "$out/tests/$dir" ] || continue
-			echo "dir /tests/$dir 0755 0 0"
-			find "$out/tests/$dir" -type f -executable ! -name '*.o' |
-				sed "s,.*/\(.*\),file /tests/$dir/\1 & 0755 0 0,"
-		done
-		if [ -n "$module" ]; then
-			module_order | sed 's,.*,/modules/&.ko,' >"$to.order"
-			echo "file /modules/order $to.order 0644 0 0"
-			find "$kernel" -name '*.ko' |
-				sed 's,.*/\(.*\),file /modules/\1 & 0644 0 0,'
-		fi
-		echo "file /tests/list $list 0644 0 0"
-	} >"$spec"
-
 	if [ -n "$demo" ] && [ -z "$commands" ]; then
 		echo "uio_edu_demo /tests/uio/uio_edu_demo" >"$list"
 	elif [ -n "$commands" ]; then
@@ -301,6 +277,30 @@ make_initramfs() {
 					/tests/dmabuf-heaps ''
 		} | selected "$only" >"$list"
 	fi
+
+	# No more than is run: a small boot has little room. The list comes last,
+	# so that whoever finds it finds the programs as well.
+	{
+		echo 'dir /dev 0755 0 0'
+		echo 'nod /dev/console 0600 0 0 c 5 1'
+		echo 'dir /proc 0755 0 0'
+		echo 'dir /sys 0755 0 0'
+		echo 'dir /tmp 1777 0 0'
+		echo 'dir /tests 0755 0 0'
+		echo 'dir /modules 0755 0 0'
+		echo "file /init $out/init 0755 0 0"
+		awk '{ print $2 }' "$list" | sort -u |
+			sed -n "s,^/tests/\([^/]*\)/.*,dir /tests/\1 0755 0 0,p" | sort -u
+		awk -v out="$out" '{ print "file", $2, out $2, "0755 0 0" }' "$list" |
+			sort -u
+		if [ -n "$module" ]; then
+			module_order | sed 's,.*,/modules/&.ko,' >"$to.order"
+			echo "file /modules/order $to.order 0644 0 0"
+			find "$kernel" -name '*.ko' |
+				sed 's,.*/\(.*\),file /modules/\1 & 0644 0 0,'
+		fi
+		echo "file /tests/list $list 0644 0 0"
+	} >"$spec"
 	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
 }
 
