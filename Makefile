@@ -14,7 +14,7 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit static mutants diff clean
+.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -28,6 +28,7 @@ help:
 	@echo 'make kernel      build the test kernel'
 	@echo 'make selftest    boot and run the selftests, BOOT=a,b and PROG=a,b choose'
 	@echo 'make kunit       boot and run the KUnit suites only'
+	@echo 'make fuzz        boot and make random calls for SECS=600 seconds, with coverage'
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
 	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
 	@echo 'make diff        what differs between the kernels'
@@ -73,6 +74,9 @@ selftest: tree
 
 kunit: tree
 	$(call each,$(call pick,$(NEWEST)),harness/vm $$k -k $(vm_flags))
+
+fuzz: tree
+	$(call each,$(call pick,$(NEWEST)),harness/fuzz $$k $(if $(SECS),$(SECS),600) $(vm_flags))
 
 static: fetch
 	$(call each,$(call pick,$(ALL)),harness/static $$k)

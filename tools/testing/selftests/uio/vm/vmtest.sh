@@ -22,8 +22,10 @@ Usage: vmtest.sh [options]
   -p A,B    only these programs
   -x CMD    only this program with these arguments, which may be one that is
             not run otherwise, and no KUnit; can be repeated
+  -f FILE   have FILE in /tests of the virtual machine
   -T N      seconds that a program may take
-  -e A=B    a variable in the environment of the programs; can be repeated
+  -e A=B    a variable in the environment of the programs; can be repeated.
+            VM_FUZZ_SECS=N lets uio_fuzz run for N seconds (default: 60)
   -k        only KUnit
   -a TEXT   more kernel parameters
   -b        build only
@@ -50,14 +52,14 @@ stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
-variables='' append='' quick='' boot_kernel=''
+variables='' append='' extra_files='' quick='' boot_kernel=''
 jobs=$(nproc)
 parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmc:t:p:x:T:e:ka:bqK:Dj:P:lh' opt; do
+while getopts 'o:dmc:t:p:x:f:T:e:ka:bqK:Dj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
@@ -66,6 +68,7 @@ while getopts 'o:dmc:t:p:x:T:e:ka:bqK:Dj:P:lh' opt; do
 	t) want_boots=$OPTARG ;;
 	p) want_programs=$OPTARG ;;
 	x) commands+=$OPTARG$'\n' ;;
+	f) extra_files+=$(realpath "$OPTARG")$'\n' ;;
 	T) limit=$OPTARG ;;
 	e) variables+=" $OPTARG" ;;
 	k) kunit_only=1 ;;
@@ -112,8 +115,12 @@ fi
 export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
 export KBUILD_BUILD_USER=vmtest KBUILD_BUILD_HOST=vmtest
 
+# Variables for make, from lines "# make: VARIABLE=VALUE" of the fragments
+make_vars=()
+
 kmake() {
-	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH=x86_64 CC="$cc" -j"$jobs" "$@"
+	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH=x86_64 CC="$cc" -j"$jobs" \
+		"${make_vars[@]}" "$@"
 }
 
 # Background jobs ignore Ctrl-C: what runs is ended by name.
@@ -193,6 +200,7 @@ build_kernel() {
 		[ -e "$HERE/config.$fragment" ] || stop 3 "no $HERE/config.$fragment"
 		files+=("$HERE/config.$fragment")
 	done
+	mapfile -t make_vars < <(sed -n 's/^# make: //p' "${files[@]}")
 	merge_config "${files[@]}" >"$kernel/wanted"
 	logged "$kernel/config.log" "configuring ($variant)" \
 		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
@@ -300,6 +308,7 @@ make_initramfs() {
 				sed 's,.*/\(.*\),file /modules/\1 & 0644 0 0,'
 		fi
 		echo "file /tests/list $list 0644 0 0"
+		sed -n 's,.*/\(.*\),file /tests/\1 & 0644 0 0,p' <<<"$extra_files"
 	} >"$spec"
 	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
 }
