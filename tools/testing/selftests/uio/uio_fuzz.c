@@ -72,7 +72,7 @@
 #define DEFAULT_BITS	32
 
 /* Free memory fluctuates; what leaks at each program exceeds this soon. */
-#define FREE_KB_SLACK	4096
+#define FREE_KB_SLACK	2048
 #define SLAB_KB_SLACK	512
 
 #define DIRECTIONS	(DMA_BUF_DMA_TO_DEVICE | DMA_BUF_DMA_FROM_DEVICE)
