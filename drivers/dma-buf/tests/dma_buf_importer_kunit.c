@@ -760,7 +760,10 @@ static void importer_revoke(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
 	expect_events(test, "msmm");
 
+	/* the work could come between the two mappings */
+	mutex_lock(&t->imp.lock);
 	revoke(a);
+	mutex_unlock(&t->imp.lock);
 	flush_work(&t->imp.revoke_work);
 	expect_events(test, "huu");
 	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
