@@ -310,7 +310,7 @@ make_initramfs() {
 		echo "file /tests/list $list 0644 0 0"
 		sed -n 's,.*/\(.*\),file /tests/\1 & 0644 0 0,p' <<<"$extra_files"
 	} >"$spec"
-	"$kernel/usr/gen_init_cpio" "$spec" >"$to"
+	"$kernel/usr/gen_init_cpio" "$spec" | gzip -1 >"$to"
 }
 
 # The verdict of a boot, from what it left in its directory.
