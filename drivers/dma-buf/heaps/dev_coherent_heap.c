@@ -411,23 +411,25 @@ static const struct dma_buf_ops dev_coherent_dma_buf_ops = {
  * The DMA API is the only one who knows the pages: behind an IOMMU @vaddr is
  * vmalloc space, and memory from a device's own pool may have no struct pages.
  */
-static void dev_coherent_buffer_get_pages(struct dev_coherent_buffer *buffer)
+static int dev_coherent_buffer_get_pages(struct dev_coherent_buffer *buffer)
 {
 	struct scatterlist *sg;
-	int i;
+	int i, ret;
 
-	if (dma_get_sgtable_attrs(buffer->heap->dev, &buffer->pages_sgt,
-				  buffer->vaddr, buffer->addr, buffer->size,
-				  DEV_COHERENT_ATTRS))
-		return;
+	ret = dma_get_sgtable_attrs(buffer->heap->dev, &buffer->pages_sgt,
+				    buffer->vaddr, buffer->addr, buffer->size,
+				    DEV_COHERENT_ATTRS);
+	if (ret)
+		return ret == -ENOMEM ? ret : 0;
 
 	for_each_sgtable_sg(&buffer->pages_sgt, sg, i) {
 		if (!pfn_valid(page_to_pfn(sg_page(sg)))) {
 			sg_free_table(&buffer->pages_sgt);
-			return;
+			return 0;
 		}
 	}
 	buffer->pages = &buffer->pages_sgt;
+	return 0;
 }
 
 /**
@@ -474,7 +476,9 @@ struct dma_buf *dev_coherent_heap_alloc(struct dev_coherent_heap *heap,
 		ret = -ENOMEM;
 		goto err_free_buffer;
 	}
-	dev_coherent_buffer_get_pages(buffer);
+	ret = dev_coherent_buffer_get_pages(buffer);
+	if (ret)
+		goto err_free_memory;
 
 	exp_info.exp_name = heap->name;
 	exp_info.ops = &dev_coherent_dma_buf_ops;
