@@ -9,6 +9,7 @@ s/\(EXPORT_SYMBOL_NS_GPL([a-z_]*\), "\([A-Z_]*\)")/\1, \2)/
 # The importer's callback and the exporter's call had other names, and there
 # was no helper to ask for the callback, which every dynamic importer had.
 s/\.invalidate_mappings = /.move_notify = /
+s/->invalidate_mappings(/->move_notify(/
 s/dma_buf_invalidate_mappings(/dma_buf_move_notify(/
 s/dma_buf_attach_revocable(\([a-z]*\))/\1->importer_ops/
 # A dynamic importer of a static exporter was mapped in both directions at once.

@@ -10,14 +10,17 @@
 #include <kunit/test.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-importer.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
@@ -45,7 +48,9 @@ struct fake_exporter {
 	struct fake_seg segs[MAX_SEGS];
 	unsigned int nr_segs;
 	int attach_err;
+	int pin_err;
 	int map_err;
+	bool revoke_at_once;
 	bool coherent;
 	unsigned int nr_mapped;
 	enum dma_data_direction dir;
@@ -82,12 +87,19 @@ static int fake_attach(struct dma_buf *dmabuf,
 	struct fake_exporter *exp = dmabuf->priv;
 
 	attachment->coherent = exp->coherent;
+	if (exp->revoke_at_once) {
+		dma_resv_lock(dmabuf->resv, NULL);
+		attachment->importer_ops->invalidate_mappings(attachment);
+		dma_resv_unlock(dmabuf->resv);
+	}
 	return exp->attach_err;
 }
 
 static int fake_pin(struct dma_buf_attachment *attachment)
 {
-	return 0;
+	struct fake_exporter *exp = attachment->dmabuf->priv;
+
+	return exp->pin_err;
 }
 
 static void fake_unpin(struct dma_buf_attachment *attachment)
@@ -261,6 +273,7 @@ static void importer_segments(struct kunit *test)
 	static const struct fake_seg segs[] = {
 		{ 0x10000, SZ_4K },	/* these two are neighbours */
 		{ 0x11000, SZ_8K },
+		{ 0x30000, 0 },
 		{ 0x40000, SZ_4K },
 		{ 0x20000, SZ_4K },	/* not in order of address */
 	};
@@ -443,12 +456,56 @@ static void importer_errors(struct kunit *test)
 		exp->attach_err = cases[i].err;
 		KUNIT_EXPECT_EQ(test, cases[i].want, get(&f, dmabuf));
 		exp->attach_err = 0;
+		exp->pin_err = cases[i].err;
+		KUNIT_EXPECT_EQ(test, cases[i].want, get(&f, dmabuf));
+		exp->pin_err = 0;
 		exp->map_err = cases[i].err;
 		KUNIT_EXPECT_EQ(test, cases[i].want, get(&f, dmabuf));
 		exp->map_err = 0;
 	}
 	expect_events(test, "");
 	KUNIT_EXPECT_EQ(test, 0, get(&f, dmabuf));
+	dma_buf_importer_file_close(&f);
+}
+
+static const char *fake_fence_name(struct dma_fence *fence)
+{
+	return "fake";
+}
+
+static const struct dma_fence_ops fake_fence_ops = {
+	.get_driver_name = fake_fence_name,
+	.get_timeline_name = fake_fence_name,
+};
+
+/* The kernel may still be moving what the buffer holds. */
+static void importer_waits_for_fence(struct kunit *test)
+{
+	static DEFINE_SPINLOCK(lock);
+	struct importer_test *t = test->priv;
+	struct dma_buf *dmabuf = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+	struct dma_fence *fence;
+
+	fence = kzalloc_obj(*fence);
+	KUNIT_ASSERT_NOT_NULL(test, fence);
+	dma_fence_init(fence, &fake_fence_ops, &lock,
+		       dma_fence_context_alloc(1), 1);
+	dma_resv_lock(dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(dmabuf->resv, 1));
+	dma_resv_add_fence(dmabuf->resv, fence, DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(dmabuf->resv);
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	set_thread_flag(TIF_SIGPENDING);
+	KUNIT_EXPECT_EQ(test, -EINTR, get(&f, dmabuf));
+	clear_thread_flag(TIF_SIGPENDING);
+	expect_events(test, "");
+
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+	KUNIT_EXPECT_EQ(test, 0, get(&f, dmabuf));
+	expect_events(test, "ms");
 	dma_buf_importer_file_close(&f);
 }
 
@@ -734,6 +791,7 @@ static void importer_stop_fails(struct kunit *test)
 	dma_buf_importer_file_close(&f);
 	expect_events(test, "x");
 	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 1);
+	KUNIT_EXPECT_EQ(test, -EBUSY, dma_buf_importer_lock_idle(&t->imp));
 
 	/* what waits is released as soon as the device has stopped */
 	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&g, &t->imp));
@@ -803,6 +861,165 @@ static void importer_revoke_parked(struct kunit *test)
 	expect_events(test, "hu");
 }
 
+static void importer_revoke_one_by_one(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
+	expect_events(test, "msm");
+	revoke(a);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "hu");
+	revoke(b);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "hu");
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, b));
+	expect_events(test, "");
+	dma_buf_importer_file_close(&f);
+}
+
+static void importer_revoke_at_once(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+
+	to_exporter(a)->revoke_at_once = true;
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "");
+	dma_buf_importer_file_close(&f);
+}
+
+/* The exporter waits in vain for a device that cannot be stopped. */
+static void importer_revoke_unstopped(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	expect_events(test, "ms");
+
+	t->stop_err = -EBUSY;
+	revoke(a);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "x");
+	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 1);
+	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
+
+	t->stop_err = 0;
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
+	expect_events(test, "hu");
+	dma_buf_importer_file_close(&f);
+}
+
+static void importer_revoke_and_start_fails(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf *c = fake_page(test, 0x30000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
+	revoke(b);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "msmhu");
+
+	t->start_err = -EIO;
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, b));
+	expect_events(test, "s");
+
+	/* the next buffer is the next chance */
+	KUNIT_EXPECT_EQ(test, -EIO, get(&f, c));
+	expect_events(test, "msu");
+	t->start_err = 0;
+	KUNIT_EXPECT_EQ(test, 0, get(&f, c));
+	expect_events(test, "ms");
+	dma_buf_importer_file_close(&f);
+	expect_events(test, "huu");
+}
+
+/* The work may come too late, or for what is gone by itself. */
+static void importer_revoke_without_cause(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	expect_events(test, "ms");
+	schedule_work(&t->imp.revoke_work);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "");
+
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(&t->imp));
+	expect_events(test, "hu");
+	schedule_work(&t->imp.revoke_work);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "");
+	dma_buf_importer_file_close(&f);
+}
+
+static void importer_revoke_and_kill_unstopped(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf_importer_file f;
+	long refs = file_count(a->file);
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
+	revoke(a);
+	flush_work(&t->imp.revoke_work);
+	expect_events(test, "msmhu");
+
+	/* only what is still mapped is kept */
+	t->stop_err = -EBUSY;
+	KUNIT_EXPECT_EQ(test, -EBUSY, dma_buf_importer_kill(&t->imp));
+	expect_events(test, "x");
+	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 0);
+	KUNIT_EXPECT_EQ(test, to_exporter(b)->nr_mapped, 1);
+	KUNIT_EXPECT_EQ(test, refs, file_count(a->file));
+	KUNIT_EXPECT_EQ(test, refs + 1, file_count(b->file));
+	dma_buf_importer_file_close(&f);
+}
+
+static struct dma_buf_importer_file *no_file(struct file *file)
+{
+	return NULL;
+}
+
+static void importer_fops_come_and_go(struct kunit *test)
+{
+	static const struct file_operations fops[2];
+	struct dma_buf_importer_fops ifops[2] = {
+		{ .fops = &fops[0], .get = no_file },
+		{ .fops = &fops[1], .get = no_file },
+	};
+
+	dma_buf_importer_register_fops(&ifops[0]);
+	dma_buf_importer_register_fops(&ifops[1]);
+	KUNIT_EXPECT_PTR_EQ(test, ifops[1].node.next, &ifops[0].node);
+	dma_buf_importer_unregister_fops(&ifops[0]);
+	KUNIT_EXPECT_PTR_NE(test, ifops[1].node.next, &ifops[0].node);
+	dma_buf_importer_unregister_fops(&ifops[1]);
+}
+
 static void importer_holds_buffer(struct kunit *test)
 {
 	struct importer_test *t = test->priv;
@@ -856,6 +1073,7 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_direction),
 	KUNIT_CASE(importer_coherent),
 	KUNIT_CASE(importer_errors),
+	KUNIT_CASE(importer_waits_for_fence),
 	KUNIT_CASE(importer_start_fails),
 	KUNIT_CASE(importer_bounded),
 	KUNIT_CASE(importer_close_last),
@@ -870,6 +1088,13 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_stop_fails),
 	KUNIT_CASE(importer_revoke),
 	KUNIT_CASE(importer_revoke_parked),
+	KUNIT_CASE(importer_revoke_one_by_one),
+	KUNIT_CASE(importer_revoke_at_once),
+	KUNIT_CASE(importer_revoke_unstopped),
+	KUNIT_CASE(importer_revoke_and_start_fails),
+	KUNIT_CASE(importer_revoke_without_cause),
+	KUNIT_CASE(importer_revoke_and_kill_unstopped),
+	KUNIT_CASE(importer_fops_come_and_go),
 	KUNIT_CASE(importer_holds_buffer),
 	{ }
 };

@@ -86,6 +86,21 @@ static void heap_name_is_unique(struct kunit *test)
 	dev_coherent_heap_remove(heap, false);
 }
 
+static void heap_without_what_it_needs(struct kunit *test)
+{
+	static const struct dma_heap_ops no_ops;
+	struct dma_heap_export_info info = { .name = HEAP_NAME };
+	struct dev_coherent_heap *heap;
+
+	heap = dev_coherent_heap_add(test->priv, "");
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(heap), -EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dma_heap_add(&info)), -EINVAL);
+	info.ops = &no_ops;
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dma_heap_add(&info)), -EINVAL);
+	info.name = NULL;
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dma_heap_add(&info)), -EINVAL);
+}
+
 static void heap_minors_run_out(struct kunit *test)
 {
 	static struct dev_coherent_heap *heaps[200];
@@ -249,6 +264,65 @@ static void heap_buffer_outlives_heap(struct kunit *test)
 	dma_buf_put(dmabuf);
 }
 
+static void never_lets_go(struct dma_buf_attachment *attach)
+{
+}
+
+static const struct dma_buf_attach_ops stubborn_ops = {
+	.invalidate_mappings = never_lets_go,
+};
+
+static struct sg_table *stubborn_map(struct dma_buf_attachment *attach)
+{
+	struct sg_table *sgt;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	sgt = dma_buf_map_attachment(attach, DMA_BIDIRECTIONAL);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return sgt;
+}
+
+/* Nobody blocks an unbind for ever; what is still in use is lost. */
+static void heap_removal_is_bounded(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_attachment *attach[2];
+	struct dma_buf *dmabuf[2];
+	struct sg_table *sgt[2];
+	struct page *page;
+	dma_addr_t addr;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		dmabuf[i] = heap_alloc(test, heap, PAGE_SIZE);
+		attach[i] = dma_buf_dynamic_attach(dmabuf[i], other,
+						   &stubborn_ops, test);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach[i]);
+		sgt[i] = stubborn_map(attach[i]);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt[i]);
+	}
+
+	dev_coherent_heap_remove(heap, false);
+
+	for (i = 0; i < 2; i++) {
+		addr = sg_dma_address(sgt[i]->sgl);
+		page = pfn_to_page(PHYS_PFN(dma_to_phys(other, addr)));
+		KUNIT_EXPECT_EQ(test, page_count(page), 1);
+		dma_buf_unmap_attachment_unlocked(attach[i], sgt[i],
+						  DMA_BIDIRECTIONAL);
+		KUNIT_EXPECT_EQ(test, -ENODEV,
+				PTR_ERR_OR_ZERO(stubborn_map(attach[i])));
+		dma_buf_detach(dmabuf[i], attach[i]);
+		dma_buf_put(dmabuf[i]);
+		flush_delayed_fput();
+		KUNIT_EXPECT_EQ(test, page_count(page), 1);
+
+		dma_free_coherent(test->priv, PAGE_SIZE, page_address(page),
+				  phys_to_dma(test->priv, page_to_phys(page)));
+	}
+}
+
 /* A device that cannot be stopped may go on to use the memory. */
 static void heap_leaks_on_demand(struct kunit *test)
 {
@@ -288,6 +362,7 @@ static int heap_test_init(struct kunit *test)
 static struct kunit_case heap_test_cases[] = {
 	KUNIT_CASE(heap_name_is_reusable),
 	KUNIT_CASE(heap_name_is_unique),
+	KUNIT_CASE(heap_without_what_it_needs),
 	KUNIT_CASE(heap_minors_run_out),
 	KUNIT_CASE(heap_limits),
 	KUNIT_CASE(heap_mask_is_locked),
@@ -295,6 +370,7 @@ static struct kunit_case heap_test_cases[] = {
 	KUNIT_CASE(heap_refuses_static_importer),
 	KUNIT_CASE(heap_revokes_other_importer),
 	KUNIT_CASE(heap_buffer_outlives_heap),
+	KUNIT_CASE_SLOW(heap_removal_is_bounded),
 	KUNIT_CASE(heap_leaks_on_demand),
 	{ }
 };

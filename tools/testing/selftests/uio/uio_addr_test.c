@@ -365,6 +365,37 @@ TEST_F(heap, mask_busy)
 	uio_buffer_free(&other);
 }
 
+/* Memory that promises to be coherent is not bounced: then it has no address. */
+TEST_F(heap, of_another_device)
+{
+	struct uio_device other;
+	struct uio_buffer buf;
+	__u64 own, addr;
+	int ret;
+
+	if (!test_open(_metadata, &other, 1))
+		return;
+	ASSERT_EQ(0, uio_set_dma_mask_bits(other.number, 32));
+	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 64));
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, self->dev.number, 1));
+	ASSERT_EQ(0, uio_dma_addr(buf.fd, self->dev.fd, &own));
+	ret = uio_dma_addr(buf.fd, other.fd, &addr);
+	if (!ret) {
+		EXPECT_EQ(0, addr >> 32);
+		if (!uio_iommu_translates(other.name))
+			EXPECT_EQ(own, addr);
+	} else {
+		/* Nor has it where the device does not reach all memory. */
+		EXPECT_EQ(-EOPNOTSUPP, ret);
+		EXPECT_FALSE(uio_iommu_translates(other.name));
+		EXPECT_EQ(0, uio_bus_master(other.name));
+	}
+	uio_close(&other);
+	EXPECT_EQ(0, uio_dma_put(buf.fd, self->dev.fd));
+	uio_buffer_free(&buf);
+	EXPECT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 32));
+}
+
 FIXTURE(mask)
 {
 	struct uio_device dev;
