@@ -14,7 +14,7 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants diff clean
+.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -31,6 +31,7 @@ help:
 	@echo 'make fuzz        boot and make random calls for SECS=600 seconds, with coverage'
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
 	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
+	@echo 'make coverage    what of the code do the tests execute? BOOT=a,b chooses boots'
 	@echo 'make diff        what differs between the kernels'
 	@echo 'make clean       remove out/'
 	@echo
@@ -84,6 +85,10 @@ static: fetch
 mutants: install
 	$(call each,$(call pick,$(NEWEST)),\
 		harness/fetch $$k; harness/mutants $$k $(subst $(comma), ,$(ONLY)))
+
+coverage: tree
+	@harness/install lcov
+	$(call each,$(call pick,$(NEWEST)),BOOT=$(BOOT) harness/coverage $$k)
 
 diff: fetch
 	@harness/series diff

@@ -9,11 +9,14 @@
  *	@@ end NAME STATUS	it ended: "exit N", "signal N" or "timeout"
  *	@@ kernel NAME TEXT	the kernel logged TEXT while NAME ran
  *	@@ done			nothing is missing above
+ *
+ * If there is a port "gcov", it gets what the kernel has counted, as a tar file.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -56,7 +59,7 @@ static const char * const bad_messages[] = {
 };
 
 /* The port's number depends on the order of devices, its name does not. */
-static int open_result(void)
+static int open_port(const char *port)
 {
 	char path[300], name[32];
 	struct dirent *d;
@@ -72,7 +75,10 @@ static int open_result(void)
 		f = fopen(path, "r");
 		if (!f)
 			continue;
-		if (fgets(name, sizeof(name), f) && !strcmp(name, "result\n")) {
+		if (!fgets(name, sizeof(name), f))
+			name[0] = '\0';
+		name[strcspn(name, "\n")] = '\0';
+		if (!strcmp(name, port)) {
 			snprintf(path, sizeof(path), "/dev/%s", d->d_name);
 			fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 		}
@@ -125,7 +131,7 @@ static void reconnect_result(void)
 
 	/* The port gets its name, by which it is found, from the host. */
 	for (i = 0; i < 100; i++) {
-		result_fd = open_result();
+		result_fd = open_port("result");
 		if (result_fd >= 0 && wait_writable(result_fd))
 			return;
 		close(result_fd);
@@ -387,6 +393,65 @@ static void scan_for_leaks(void)
 	close(fd);
 }
 
+/* A file of ustar format is its header and its contents, in blocks of 512. */
+static void write_tar_entry(int fd, const char *name, const char *data, size_t len)
+{
+	static const char zero[512];
+	unsigned char head[512] = "";
+	unsigned int i, sum = 0;
+
+	snprintf((char *)head, 100, "%s", name);
+	strcpy((char *)head + 100, "0000644");
+	snprintf((char *)head + 124, 12, "%011zo", len);
+	strcpy((char *)head + 136, "00000000000");
+	memset(head + 148, ' ', 8);
+	head[156] = '0';
+	memcpy(head + 257, "ustar\00000", 8);
+	for (i = 0; i < sizeof(head); i++)
+		sum += head[i];
+	snprintf((char *)head + 148, 8, "%06o", sum);
+
+	write_all(fd, (char *)head, sizeof(head));
+	write_all(fd, data, len);
+	write_all(fd, zero, -len % sizeof(zero));
+}
+
+static int gcov_fd;
+
+/* Named as in the kernel's source, wherever it was built. */
+static int copy_gcda(const char *path, const struct stat *st, int type,
+		     struct FTW *ftw)
+{
+	static char data[1024 * 1024];
+	const char *name = strstr(path, "/drivers/");
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	if (type != FTW_F || !strstr(path, ".gcda") || !name)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	while ((n = read(fd, data + len, sizeof(data) - len)) > 0)
+		len += n;
+	close(fd);
+	write_tar_entry(gcov_fd, name + 1, data, len);
+	return 0;
+}
+
+static void report_gcov(void)
+{
+	static const char end[1024];
+
+	gcov_fd = open_port("gcov");
+	if (gcov_fd < 0)
+		return;
+	nftw("/sys/kernel/debug/gcov", copy_gcda, 16, FTW_PHYS);
+	write_all(gcov_fd, end, sizeof(end));
+	close(gcov_fd);
+}
+
 int main(void)
 {
 	int fd;
@@ -415,7 +480,7 @@ int main(void)
 	/* Here a device that cannot be tested is a mistake. */
 	setenv("UIO_TEST_REQUIRED", "1", 1);
 
-	fd = open_result();
+	fd = open_port("result");
 	if (fd >= 0)
 		result_fd = fd;
 	else
@@ -434,6 +499,7 @@ int main(void)
 	usleep(200000);
 	scan_kernel_log("end");
 	scan_for_leaks();
+	report_gcov();
 	report("@@ done\n");
 	sync();
 	reboot(RB_POWER_OFF);

@@ -17,6 +17,8 @@ Usage: vmtest.sh [options]
   -o DIR    where to build and to keep logs (default: $TREE/.uio-vm)
   -d        debug kernel: KASAN, lockdep, DMA_API_DEBUG, fault injection, ...
   -m        UIO as modules
+  -g        measure what is executed, see config.gcov; each boot leaves its
+            .gcda files in gcov.tar
   -c A,B    with the configuration fragments config.A and config.B as well
   -t A,B    only these boots, see -l
   -p A,B    only these programs
@@ -52,18 +54,19 @@ stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
-variables='' append='' extra_files='' quick='' boot_kernel=''
+variables='' append='' extra_files='' quick='' boot_kernel='' gcov=''
 jobs=$(nproc)
 parallel=$(nproc)
 
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmc:t:p:x:f:T:e:ka:bqK:Dj:P:lh' opt; do
+while getopts 'o:dmgc:t:p:x:f:T:e:ka:bqK:Dj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
 	m) module=1 ;;
+	g) gcov=1 ;;
 	c) fragments=${OPTARG//,/ } ;;
 	t) want_boots=$OPTARG ;;
 	p) want_programs=$OPTARG ;;
@@ -94,6 +97,7 @@ program_limit=300 boot_limit=1800
 variant=builtin
 [ -z "$module" ] || variant=module
 [ -z "$debug" ] || fragments="debug $fragments"
+[ -z "$gcov" ] || fragments="gcov $fragments"
 for fragment in $fragments; do
 	variant=$fragment-$variant
 done
@@ -190,17 +194,17 @@ build_kernel() {
 	local files=("$HERE/config") targets=(vmlinux) fragment
 
 	[ -z "$module" ] || targets+=(modules)
+	for fragment in $fragments ${module:+module}; do
+		[ -e "$HERE/config.$fragment" ] || stop 3 "no $HERE/config.$fragment"
+		files+=("$HERE/config.$fragment")
+	done
+	mapfile -t make_vars < <(sed -n 's/^# make: //p' "${files[@]}")
 	if [ -n "$quick" ]; then
 		logged "$kernel/build.log" "building the kernel ($variant)" \
 			kmake "${targets[@]}"
 		return
 	fi
 	mkdir -p "$kernel"
-	for fragment in $fragments ${module:+module}; do
-		[ -e "$HERE/config.$fragment" ] || stop 3 "no $HERE/config.$fragment"
-		files+=("$HERE/config.$fragment")
-	done
-	mapfile -t make_vars < <(sed -n 's/^# make: //p' "${files[@]}")
 	merge_config "${files[@]}" >"$kernel/wanted"
 	logged "$kernel/config.log" "configuring ($variant)" \
 		kmake KCONFIG_ALLCONFIG="$kernel/wanted" allnoconfig
@@ -341,7 +345,7 @@ judge() {
 
 run_boot() {
 	local line=$1 name memory cpus flags args params expect
-	local dir start=$SECONDS rc=0 env=''
+	local dir start=$SECONDS rc=0 env='' ports=()
 
 	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
 	[ -z "$demo$commands" ] || flags=''
@@ -364,6 +368,9 @@ run_boot() {
 	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params $append"
 	[ -z "$debug" ] || params+=' hung_task_panic=1'
 
+	[ -z "$gcov" ] || ports=(-chardev "file,id=gcov,path=$dir/gcov.tar"
+		-device "virtserialport,chardev=gcov,name=gcov")
+
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
 	# shellcheck disable=SC2086 # they are lists
 	timeout --foreground "$boot_limit" \
@@ -372,7 +379,7 @@ run_boot() {
 		-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 		-chardev "file,id=result,path=$dir/result" \
 		-device virtio-serial-pci,addr=03.0 \
-		-device virtserialport,chardev=result,name=result \
+		-device virtserialport,chardev=result,name=result "${ports[@]}" \
 		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
 		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
 		-device edu,addr=06.0 \
