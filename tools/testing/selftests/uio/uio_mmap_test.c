@@ -637,7 +637,10 @@ static int file_contains(const char *path, __u32 seed)
 	return ret;
 }
 
-/* What the device has written may be as secret as what the program has. */
+/*
+ * What the device has written may be as secret as what the program has, and it
+ * is not the program that dumps it: not even when all is asked for.
+ */
 TEST_F(map, not_in_core_dump)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -656,6 +659,7 @@ TEST_F(map, not_in_core_dump)
 		uio_fill(self->buf.vaddr, SECRET_LEN, 4711);
 		uio_fill(mem, SECRET_LEN, 4712);
 		prctl(PR_SET_DUMPABLE, 1);
+		uio_write_text("/proc/self/coredump_filter", "0x7f");
 		setrlimit(RLIMIT_CORE, &unlimited);
 		signal(SIGABRT, SIG_DFL);
 		abort();
