@@ -295,9 +295,16 @@ static int after_put(struct life *life, int ret)
 
 /* Mappings */
 
+/* Where nothing is near, so that page tables are still missing. */
 static int map_buffer(struct life *life)
 {
-	life->mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED,
+	unsigned long mem;
+
+	mem = (unsigned long)mmap(NULL, 16 * MIB, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap((void *)mem, 16 * MIB);
+	mem = (mem + 8 * MIB) & ~(4UL * MIB - 1);
+	life->mem = mmap((void *)mem, 8192, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 life->buf.fd, 0);
 	return life->mem == MAP_FAILED ? -errno : 0;
 }
