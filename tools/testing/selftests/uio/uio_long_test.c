@@ -172,7 +172,7 @@ static void report(const char *what, unsigned int count)
 {
 	if (totals->failed)
 		ksft_print_msg("%s\n", totals->why);
-	ksft_print_msg("%s: %u, %u with DMA in flight, the address reused %u times, %u wrong pages\n",
+	ksft_print_msg("%s: %u, %u with DMA in flight, %u addresses reused, %u wrong pages\n",
 		       what, totals->done, totals->counted, totals->reused,
 		       totals->damage);
 	ksft_test_result(!totals->failed && !totals->damage &&

@@ -21,8 +21,6 @@
 #define KPF_BUDDY	10
 #define KPF_MMAP	11
 #define KPF_ANON	12
-#define FLAGS_FREE	(1ULL << KPF_BUDDY)
-#define FLAGS_MINE	(1ULL << KPF_MMAP | 1ULL << KPF_ANON)
 
 static const char zero[4096];
 
@@ -217,7 +215,8 @@ static bool frame_is_good(const struct uio_frames *frames, size_t i,
 {
 	unsigned int j;
 
-	if ((flags & (FLAGS_MINE | FLAGS_FREE)) != FLAGS_MINE || count != 1)
+	if (flags >> KPF_BUDDY & 1 || !(flags >> KPF_MMAP & 1) ||
+	    !(flags >> KPF_ANON & 1) || count != 1)
 		return false;
 	for (j = 0; j < uio_page_size() / sizeof(uint64_t); j += 64)
 		if (frame_words(frames, i)[j] != frame_word(i) + j)
