@@ -28,6 +28,8 @@ Usage: vmtest.sh [options]
   -T N      seconds that a program may take
   -e A=B    a variable in the environment of the programs; can be repeated.
             VM_FUZZ_SECS=N lets uio_fuzz run for N seconds (default: 60)
+  -i        time that counts instructions: a busy host changes nothing, and
+            nothing waits; all CPUs take turns
   -k        only KUnit
   -a TEXT   more kernel parameters
   -b        build only
@@ -61,7 +63,7 @@ parallel=$(nproc)
 # The boots file without comments and the blanks around "|".
 boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
 
-while getopts 'o:dmgc:t:p:x:f:T:e:ka:bqK:Dj:P:lh' opt; do
+while getopts 'o:dmgc:t:p:x:f:T:e:ika:bqK:Dj:P:lh' opt; do
 	case $opt in
 	o) out=$OPTARG ;;
 	d) debug=1 ;;
@@ -74,6 +76,7 @@ while getopts 'o:dmgc:t:p:x:f:T:e:ka:bqK:Dj:P:lh' opt; do
 	f) extra_files+=$(realpath "$OPTARG")$'\n' ;;
 	T) limit=$OPTARG ;;
 	e) variables+=" $OPTARG" ;;
+	i) counted=1 ;;
 	k) kunit_only=1 ;;
 	a) append=$OPTARG ;;
 	b) build_only=1 ;;
@@ -106,6 +109,13 @@ out=$(realpath "$out")
 kernel=${boot_kernel:-$out/kernel-$variant}
 accel=${ACCEL:-tcg}
 qemu=${QEMU:-qemu-system-x86_64}
+
+# Nanoseconds for one instruction, as a power of two: the debug kernel gets as
+# far in a given time as others.
+if [ -n "$counted" ]; then
+	accel='tcg -icount shift=3,sleep=off'
+	[ -z "$debug" ] || accel='tcg -icount shift=0,sleep=off'
+fi
 
 # A second compiler run with the same result is waste. The variables make the
 # result the same wherever the tree lies.
@@ -374,7 +384,7 @@ run_boot() {
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
 	# shellcheck disable=SC2086 # they are lists
 	timeout --foreground "$boot_limit" \
-		"$qemu" -accel "$accel" $args -m "$memory" -smp "$cpus" \
+		"$qemu" -accel $accel $args -m "$memory" -smp "$cpus" \
 		-nodefaults -no-user-config -no-reboot -display none \
 		-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 		-chardev "file,id=result,path=$dir/result" \
