@@ -30,12 +30,29 @@ static bool is_loaded(const char *name)
 	return !access(path, F_OK);
 }
 
+/*
+ * With CONFIG_DEBUG_KOBJECT_RELEASE the driver core looks at a class seconds
+ * after it was unregistered, although its module may be gone by then.
+ */
+static bool core_must_stay(void)
+{
+	char line[UIO_PATH_LEN];
+	bool found = false;
+	FILE *file;
+
+	file = fopen("/proc/kallsyms", "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, " kobject_delayed_cleanup");
+	fclose(file);
+	return found;
+}
+
 static bool uses_uio(const char *name)
 {
 	char path[UIO_PATH_LEN];
 
-	if (!strncmp(name, "uio", 3))
-		return true;
 	snprintf(path, sizeof(path), "/sys/module/uio/holders/%.63s", name);
 	return !access(path, F_OK);
 }
@@ -69,18 +86,22 @@ bool uio_is_module(void)
 }
 
 /*
- * Unload all of them, without waiting. -EWOULDBLOCK: one is in use; those that
+ * Unload all of them, the core last, without waiting. -EWOULDBLOCK: one is in use; those that
  * depend on it may be gone.
  */
 int uio_modules_unload(void)
 {
 	struct module module[MAX_MODULES];
 	int i = read_list(module, MAX_MODULES);
+	bool stay = core_must_stay();
 
 	if (i < 0)
 		return i;
 	while (i--) {
-		if (!is_loaded(module[i].name) || !uses_uio(module[i].name))
+		if (!is_loaded(module[i].name))
+			continue;
+		if (!uses_uio(module[i].name) &&
+		    (stay || strncmp(module[i].name, "uio", 3)))
 			continue;
 		if (syscall(SYS_delete_module, module[i].name, O_NONBLOCK))
 			return -errno;
