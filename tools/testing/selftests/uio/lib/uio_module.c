@@ -32,7 +32,8 @@ static bool is_loaded(const char *name)
 
 /*
  * With CONFIG_DEBUG_KOBJECT_RELEASE the driver core looks at a class seconds
- * after it was unregistered, although its module may be gone by then.
+ * after it was unregistered, although its module may be gone by then. There
+ * only the driver is unloaded.
  */
 static bool core_must_stay(void)
 {
@@ -49,10 +50,16 @@ static bool core_must_stay(void)
 	return found;
 }
 
-static bool uses_uio(const char *name)
+static bool is_to_go(const char *name, bool core_stays)
 {
 	char path[UIO_PATH_LEN];
 
+	if (!is_loaded(name))
+		return false;
+	if (core_stays)
+		return !strcmp(name, "uio_pci_generic");
+	if (!strncmp(name, "uio", 3))
+		return true;
 	snprintf(path, sizeof(path), "/sys/module/uio/holders/%.63s", name);
 	return !access(path, F_OK);
 }
@@ -98,10 +105,7 @@ int uio_modules_unload(void)
 	if (i < 0)
 		return i;
 	while (i--) {
-		if (!is_loaded(module[i].name))
-			continue;
-		if (!uses_uio(module[i].name) &&
-		    (stay || strncmp(module[i].name, "uio", 3)))
+		if (!is_to_go(module[i].name, stay))
 			continue;
 		if (syscall(SYS_delete_module, module[i].name, O_NONBLOCK))
 			return -errno;
