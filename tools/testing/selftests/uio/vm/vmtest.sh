@@ -57,6 +57,7 @@ out=$TREE/.uio-vm
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
 variables='' append='' extra_files='' quick='' boot_kernel='' gcov=''
+counted=''
 jobs=$(nproc)
 parallel=$(nproc)
 
