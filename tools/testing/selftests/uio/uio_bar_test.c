@@ -3,7 +3,6 @@
  * Every memory BAR of a PCI device is a map, and those that have been maps ever
  * since keep their numbers.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,7 +45,8 @@ FIXTURE_VARIANT_ADD(bars, nvme_two_bars) { .name = "0000:00:17.0" };
 FIXTURE_SETUP(bars)
 {
 	char dir[UIO_PATH_LEN], path[UIO_PATH_LEN + 16];
-	uint64_t start, end, flags;
+	char line[128], *at;
+	__u64 end;
 	FILE *f;
 	int i;
 
@@ -60,11 +60,11 @@ FIXTURE_SETUP(bars)
 	f = fopen(path, "re");
 	ASSERT_NE(NULL, f);
 	for (i = 0; i < NR_BARS; i++) {
-		ASSERT_EQ(3, fscanf(f, "%" SCNx64 " %" SCNx64 " %" SCNx64,
-				    &start, &end, &flags));
-		self->bar[i].start = start;
-		self->bar[i].flags = flags;
-		self->bar[i].size = flags ? end - start + 1 : 0;
+		ASSERT_NE(NULL, fgets(line, sizeof(line), f));
+		self->bar[i].start = strtoull(line, &at, 16);
+		end = strtoull(at, &at, 16);
+		self->bar[i].flags = strtoull(at, NULL, 16);
+		self->bar[i].size = end - self->bar[i].start + 1;
 	}
 	fclose(f);
 }

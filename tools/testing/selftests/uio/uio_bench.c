@@ -76,10 +76,9 @@ static __u64 median(__u64 *val, unsigned int n)
 	return val[n / 2];
 }
 
-typedef __u64 (*measure_t)(struct bench *b);
+typedef __u64 (*way_t)(struct bench *b);
 
-static void row(struct bench *b, const char *name, measure_t ours,
-		measure_t theirs)
+static void measure(struct bench *b, const char *name, way_t ours, way_t theirs)
 {
 	static __u64 a[MAX_RUNS], c[MAX_RUNS];
 	unsigned int i, runs = b->runs;
@@ -174,17 +173,17 @@ static void bench_addresses(struct bench *b)
 		alloc(b, &b->buf, b->heap);
 		check(uio_dma_addr(b->buf.fd, b->dev.fd, &b->addr), "GET_DMA_ADDR");
 		b->offset = b->size / 2;
-		row(b, "GET again, device's heap / unknown ioctl", get_hot, unknown_ioctl);
+		measure(b, "GET again, device's heap / unknown ioctl", get_hot, unknown_ioctl);
 		uio_dma_put(b->buf.fd, b->dev.fd);
-		row(b, "GET and PUT, device's heap", map_cold, NULL);
+		measure(b, "GET and PUT, device's heap", map_cold, NULL);
 		uio_buffer_free(&b->buf);
 
 		alloc(b, &b->buf, b->system);
 		check(uio_dma_addr(b->buf.fd, b->dev.fd, &b->addr), "GET_DMA_ADDR");
-		row(b, "GET again, system heap / unknown ioctl", get_hot, unknown_ioctl);
-		row(b, "walk all, system heap", walk_all, NULL);
+		measure(b, "GET again, system heap / unknown ioctl", get_hot, unknown_ioctl);
+		measure(b, "walk all, system heap", walk_all, NULL);
 		uio_dma_put(b->buf.fd, b->dev.fd);
-		row(b, "GET and PUT, system heap", map_cold, NULL);
+		measure(b, "GET and PUT, system heap", map_cold, NULL);
 		uio_buffer_free(&b->buf);
 	}
 }
@@ -213,7 +212,7 @@ static void bench_many(struct bench *b)
 		}
 		b->buf.fd = fd[have / 2];
 		snprintf(name, sizeof(name), "GET again, %u mapped / unknown ioctl", have);
-		row(b, name, get_hot, unknown_ioctl);
+		measure(b, name, get_hot, unknown_ioctl);
 	}
 	while (have--)
 		close(fd[have]);
@@ -231,7 +230,7 @@ static void touch(const struct uio_buffer *buf)
 	__u64 at;
 
 	for (at = 0; at < buf->size; at += page)
-		*(volatile unsigned char *)(buf->vaddr + at) = 1;
+		__atomic_store_n(buf->vaddr + at, 1, __ATOMIC_RELAXED);
 }
 
 static __u64 whole_life(struct bench *b, int heap)
@@ -319,11 +318,11 @@ static void bench_memory(struct bench *b)
 
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
 		b->size = size[i];
-		row(b, "allocate to free / system heap", life_ours, life_system);
-		row(b, "map and touch / system heap", touch_ours, touch_system);
+		measure(b, "allocate to free / system heap", life_ours, life_system);
+		measure(b, "map and touch / system heap", touch_ours, touch_system);
 		if (b->cma >= 0)
-			row(b, "map and touch / CMA heap", touch_ours, touch_cma);
-		row(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
+			measure(b, "map and touch / CMA heap", touch_ours, touch_cma);
+		measure(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
 	}
 }
 
@@ -369,10 +368,10 @@ static void bench_engine(struct bench *b, const char *name)
 	check(uio_dma_addr(buf.fd, b->engine.fd, &b->addr), "GET_DMA_ADDR");
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
 		b->size = size[i];
-		row(b, "copy by the device, polled", copy_polled, NULL);
+		measure(b, "copy by the device, polled", copy_polled, NULL);
 	}
 	b->size = 0;
-	row(b, "interrupt: raise, read, acknowledge, unmask", interrupt, NULL);
+	measure(b, "interrupt: raise, read, acknowledge, unmask", interrupt, NULL);
 	uio_buffer_free(&buf);
 	uio_close(&b->engine);
 }

@@ -9,9 +9,6 @@
 #include "kselftest.h"
 #include "uio_lib.h"
 
-extern const struct uio_dma_driver_ops edu_ops;
-extern const struct uio_dma_driver_ops lsi_ops;
-
 static const struct uio_dma_driver_ops * const driver_ops[] = {
 	&edu_ops,
 	&lsi_ops,

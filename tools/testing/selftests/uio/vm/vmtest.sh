@@ -415,6 +415,7 @@ run_boot() {
 	wait "$child" || rc=$?
 	child=''
 	echo "$rc" >"$dir/status"
+	rm "$dir/disk"
 
 	rc=0
 	judge "$dir" "$flags" "$expect" || rc=$?

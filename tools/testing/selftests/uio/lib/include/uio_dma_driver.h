@@ -162,6 +162,9 @@ struct uio_dma_driver {
 	unsigned int store_delay_ms;
 };
 
+extern const struct uio_dma_driver_ops edu_ops;
+extern const struct uio_dma_driver_ops lsi_ops;
+
 int uio_dma_driver_probe(struct uio_device *dev);
 void uio_dma_driver_remove(struct uio_device *dev);
 
