@@ -759,7 +759,7 @@ TEST_F_TIMEOUT(unload, right_after_close, 120)
 	uio_close(&self->dev);
 	uio_buffer_free(&self->buf);
 	close(self->heap);
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 5; i++) {
 		fd = uio_open_fd(uio_find(uio_test_device(0)), O_RDWR);
 		ASSERT_LE(0, fd);
 		ASSERT_EQ(0, uio_buffer_alloc_device(&self->buf,

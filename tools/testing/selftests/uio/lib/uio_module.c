@@ -15,6 +15,7 @@
 
 #define MODULE_LIST	"/modules/order"
 #define MAX_MODULES	64
+#define NAME_TIMEOUT_MS	20000
 
 struct module {
 	char name[UIO_NAME_LEN];
@@ -113,19 +114,29 @@ int uio_modules_unload(void)
 	return 0;
 }
 
+/* There, too, the name of a driver that has gone is taken for a while. */
+static int load(const char *path)
+{
+	long end = uio_now_ms() + NAME_TIMEOUT_MS;
+	int fd, ret;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0) ==
+	       -EBUSY && uio_now_ms() < end)
+		uio_msleep(50);
+	close(fd);
+	return ret;
+}
+
 int uio_modules_load(void)
 {
 	struct module module[MAX_MODULES];
-	int i, fd, n = read_list(module, MAX_MODULES), ret = 0;
+	int i, n = read_list(module, MAX_MODULES), ret = 0;
 
-	for (i = 0; i < n && !ret; i++) {
-		if (is_loaded(module[i].name))
-			continue;
-		fd = open(module[i].path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			return -errno;
-		ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-		close(fd);
-	}
+	for (i = 0; i < n && !ret; i++)
+		if (!is_loaded(module[i].name))
+			ret = load(module[i].path);
 	return n < 0 ? n : ret;
 }
