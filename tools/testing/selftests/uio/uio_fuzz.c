@@ -72,7 +72,8 @@
 #define DEFAULT_BITS	32
 
 /* Free memory fluctuates; what leaks at each program exceeds this soon. */
-#define FREE_KB_SLACK	2048
+/* Caches of IOVAs, page tables and free lists come and go. */
+#define FREE_KB_SLACK	8192
 #define SLAB_KB_SLACK	512
 
 #define DIRECTIONS	(DMA_BUF_DMA_TO_DEVICE | DMA_BUF_DMA_FROM_DEVICE)
@@ -842,6 +843,18 @@ static bool can_sync(struct buffer *b)
 	return true;
 }
 
+/* Bounced more than once: the copy that is synced last wins. */
+static bool has_copies(struct buffer *b)
+{
+	int i, n = 0;
+
+	for (i = 0; i < NR_DEVICES; i++)
+		n += b->parked[i];
+	for (i = 0; i < NR_FILES; i++)
+		n += maps[i][index_of(b)].live;
+	return n > 1;
+}
+
 static long sync_buffer(struct buffer *b, __u64 flags)
 {
 	struct dma_buf_sync sync = { .flags = flags };
@@ -1441,7 +1454,8 @@ static void check_answer(struct file *f, struct buffer *b,
 			die("not in one piece");
 		check_own(f, b, addr - (__u64)p * page);
 	}
-	if (fresh)
+	/* Others may have taken a buffer away, and its address is free again. */
+	if (fresh && !weak)
 		check_disjoint(f, b, addr, len);
 
 	last = p + len / page - 1;
@@ -2102,7 +2116,7 @@ static struct mapping *dma_page(struct file *f, __u32 dir, struct buffer **b,
 		    (*b)->fd < 0 || !(*b)->map)
 			continue;
 		/* Nobody but the system and CMA heaps can sync for us. */
-		if (needs_sync(*b) && !can_sync(*b))
+		if (needs_sync(*b) && (!can_sync(*b) || has_copies(*b)))
 			continue;
 		*p %= (*b)->pages;
 		return m;

@@ -263,7 +263,7 @@ TEST_F(limit, cannot_exceed_open_files)
 	ASSERT_LT(0, uio_read_text(FILE_MAX, old, sizeof(old)));
 	pid = fork();
 	if (!pid) {
-		if (uio_write_text(FILE_MAX, "1") ||
+		if (uio_write_text(FILE_MAX, "0") ||
 		    syscall(SYS_capset, &head, none))
 			_exit(1);
 		for (i = 0; i < 20; i++) {

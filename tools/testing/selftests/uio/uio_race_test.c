@@ -121,8 +121,8 @@ static bool open_device(struct racer *r)
 	if (!note_found(r, "find", number, ENODEV, ENOENT))
 		return false;
 	r->fd = uio_open_fd(number, O_RDWR);
-	/* The node is gone, or its character device, or the device. */
-	if (r->fd == -ENXIO)
+	/* The node is gone, or its character device, or just now the device. */
+	if (r->fd == -ENXIO || r->fd == -EINVAL)
 		r->fd = -ENODEV;
 	return note_found(r, "open", r->fd, ENODEV, ENOENT);
 }
