@@ -14,7 +14,7 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
+.PHONY: help demo demo-nvme bench check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -31,6 +31,7 @@ help:
 	@echo 'make fuzz        boot and make random calls for SECS=600 seconds, with coverage'
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
 	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
+	@echo 'make bench       what things cost, beside what else there is for the purpose'
 	@echo 'make coverage    what of the code do the tests execute? BOOT=a,b chooses boots'
 	@echo 'make diff        what differs between the kernels'
 	@echo 'make clean       remove out/'
@@ -50,6 +51,10 @@ demo: install
 demo-nvme: install
 	$(call each,$(call pick,$(firstword $(ALL))),\
 		harness/fetch $$k; harness/series tree $$k; harness/vm $$k -D -x uio_nvme_demo)
+
+bench: tree
+	$(call each,$(call pick,$(NEWEST)),\
+		harness/vm $$k -D -t iommu-pt -T 1800 -x 'uio_bench $(if $(RUNS),$(RUNS),41)')
 
 check: install
 	@harness/check $(call pick,$(ALL))

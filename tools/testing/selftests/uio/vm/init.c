@@ -401,9 +401,9 @@ static void write_tar_entry(int fd, const char *name, const char *data, size_t l
 	unsigned int i, sum = 0;
 
 	snprintf((char *)head, 100, "%s", name);
-	strcpy((char *)head + 100, "0000644");
+	snprintf((char *)head + 100, 8, "%07o", 0644);
 	snprintf((char *)head + 124, 12, "%011zo", len);
-	strcpy((char *)head + 136, "00000000000");
+	snprintf((char *)head + 136, 12, "%011o", 0);
 	memset(head + 148, ' ', 8);
 	head[156] = '0';
 	memcpy(head + 257, "ustar\00000", 8);
