@@ -54,7 +54,7 @@ demo-nvme: install
 
 bench: tree
 	$(call each,$(call pick,$(NEWEST)),\
-		harness/vm $$k -D -t iommu-pt -T 1800 -x 'uio_bench $(if $(RUNS),$(RUNS),41)')
+		harness/vm $$k -D -t iommu-pt -a cma=256M -T 1800 -x 'uio_bench $(if $(RUNS),$(RUNS),41)')
 
 check: install
 	@harness/check $(call pick,$(ALL))

@@ -311,6 +311,19 @@ static __u64 free_udmabuf(struct bench *b)
 	return free_it(&buf);
 }
 
+/* There is a limit to its size. */
+static bool have_udmabuf(__u64 size)
+{
+	struct uio_buffer buf;
+
+	if (uio_buffer_udmabuf(&buf, size, NULL)) {
+		printf("no udmabuf of %llu bytes\n", (unsigned long long)size);
+		return false;
+	}
+	uio_buffer_free(&buf);
+	return true;
+}
+
 static void bench_memory(struct bench *b)
 {
 	static const __u64 size[] = { 4096, 65536, 1U << 20, 4U << 20, 16U << 20, 64U << 20 };
@@ -322,7 +335,8 @@ static void bench_memory(struct bench *b)
 		measure(b, "map and touch / system heap", touch_ours, touch_system);
 		if (b->cma >= 0)
 			measure(b, "map and touch / CMA heap", touch_ours, touch_cma);
-		measure(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
+		if (have_udmabuf(b->size))
+			measure(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
 	}
 }
 
