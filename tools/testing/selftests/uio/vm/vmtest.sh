@@ -290,6 +290,8 @@ make_initramfs() {
 	elif [ -z "$kunit_only" ]; then
 		for flag in $flags; do
 			[[ $flag != only:* ]] || only=${flag#only:}
+			[[ -z $debug || -n $want_programs || $flag != debug:* ]] ||
+				only=${flag#debug:}
 		done
 		{
 			test_list uio "$out/tests/uio" /tests/uio ''
