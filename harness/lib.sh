@@ -54,3 +54,6 @@ take_lock() {
 	exec 9>"$1"
 	flock -n 9 || { say "waiting for another run ($1)"; flock 9; }
 }
+
+# A long run tells where it is.
+phase() { printf '\n[%s] == %s (%d min since the start)\n' "$PROG" "$*" $((SECONDS / 60)); }

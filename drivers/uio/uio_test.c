@@ -171,7 +171,7 @@ static ssize_t uio_test_store_write(struct file *file, const char __user *ubuf,
 {
 	struct uio_test_engine *engine = file->private_data;
 	unsigned int byte, period;
-	char buf[80];
+	char buf[80] = "";
 	ssize_t n;
 	u64 addr;
 	u32 len;

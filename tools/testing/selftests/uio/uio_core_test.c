@@ -171,7 +171,7 @@ TEST_F(coherent, shows_the_dma_address)
 
 	ASSERT_TRUE(mem != MAP_FAILED);
 	if (access(TEST_DMA_DIR, F_OK))
-		SKIP(return, "no debugfs");
+		SKIP_WITHOUT(return, "no debugfs");
 	EXPECT_TRUE(is_dma_address(_metadata, addr, mem));
 	memset(mem, 16 * REGION_COHERENT, uio_page_size());
 }
@@ -200,7 +200,7 @@ TEST_F(coherent, does_not_fill_the_log)
 
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg < 0)
-		SKIP(return, "no /dev/kmsg");
+		SKIP_WITHOUT(return, "no /dev/kmsg");
 	lseek(kmsg, 0, SEEK_END);
 	for (i = 0; i < NR_WARNED; i++) {
 		mem = uio_mmap(&self->dev, REGION_COHERENT);
@@ -239,7 +239,7 @@ TEST_F(dmem, memory_comes_and_goes_with_the_file)
 
 	ASSERT_LE(0, number);
 	if (access(TEST_DMA_DIR, F_OK))
-		SKIP(return, "no debugfs");
+		SKIP_WITHOUT(return, "no debugfs");
 	for (i = 0; i < NR_TRIES; i++) {
 		for (j = 0; j <= self->last; j++)
 			EXPECT_EQ(NO_ADDR, map_addr(_metadata, number, j));

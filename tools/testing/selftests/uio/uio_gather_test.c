@@ -28,18 +28,23 @@ static bool open_gather(struct __test_metadata *_metadata,
 
 	dev->fd = -1;
 	if (uio_sysfs_dir(gather_device(), dir, sizeof(dir)))
-		SKIP(return false, "no device %s", gather_device());
+		SKIP_WITHOUT(return false, "no device %s", gather_device());
 	ASSERT_EQ(0, uio_open_driver(dev, gather_device()));
 	if (!dev->driver.ops->gather_start)
-		SKIP(return false, "%s cannot gather", gather_device());
+		SKIP_WITHOUT(return false, "%s cannot gather", gather_device());
 	return true;
 }
 
 /**
  * struct walked - a buffer and where it is for the device
+ * @buf: the buffer
+ * @coherent: the CPU's access needs no bracket
+ * @seg: its parts
+ * @nr: how many there are
  */
 struct walked {
 	struct uio_buffer buf;
+	bool coherent;
 	struct uio_seg seg[MAX_SEGS];
 	int nr;
 };
@@ -54,7 +59,8 @@ static bool walk(struct __test_metadata *_metadata, struct uio_device *dev,
 	w->nr = uio_dma_walk(w->buf.fd, dev->fd, w->seg, MAX_SEGS);
 	ASSERT_LT(0, w->nr);
 	ASSERT_EQ(0, uio_dma_get(w->buf.fd, dev->fd, 0, 0, &get));
-	if (memory == UIO_MEMORY_USER && !(get.flags & DMA_BUF_DMA_COHERENT))
+	w->coherent = get.flags & DMA_BUF_DMA_COHERENT;
+	if (memory == UIO_MEMORY_USER && !w->coherent)
 		SKIP(return false, "bounced, and udmabuf does not sync for other devices");
 	return true;
 }
@@ -146,20 +152,27 @@ FIXTURE_TEARDOWN(gather)
 	uio_close(&self->dev);
 }
 
-/*
- * The CPU's access is bracketed, which non-coherent and bounced memory needs and
- * other memory does not mind: it ends here, and is on again when this returns.
- */
+static int begin_cpu(const struct walked *w)
+{
+	return w->coherent ? 0 : uio_buffer_begin_cpu(&w->buf);
+}
+
+static int end_cpu(const struct walked *w)
+{
+	return w->coherent ? 0 : uio_buffer_end_cpu(&w->buf);
+}
+
+/* The CPU's access ends here, and is on again when this returns. */
 static void run(struct __test_metadata *_metadata, struct uio_device *dev,
 		const struct walked *src, const struct walked *dst,
 		const struct uio_piece *piece, unsigned int nr)
 {
-	EXPECT_EQ(0, uio_buffer_end_cpu(&src->buf));
-	EXPECT_EQ(0, uio_buffer_end_cpu(&dst->buf));
+	EXPECT_EQ(0, end_cpu(src));
+	EXPECT_EQ(0, end_cpu(dst));
 	ASSERT_EQ(0, uio_dma_gather_start(dev, piece, nr, false));
 	ASSERT_EQ(0, uio_dma_wait(dev));
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&dst->buf));
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&src->buf));
+	EXPECT_EQ(0, begin_cpu(dst));
+	EXPECT_EQ(0, begin_cpu(src));
 }
 
 TEST_F(gather, all_at_once)
@@ -167,8 +180,8 @@ TEST_F(gather, all_at_once)
 	struct uio_piece piece[2 * MAX_SEGS];
 	unsigned int nr;
 
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&self->src.buf));
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&self->dst.buf));
+	EXPECT_EQ(0, begin_cpu(&self->src));
+	EXPECT_EQ(0, begin_cpu(&self->dst));
 	uio_fill(self->src.buf.vaddr, SIZE, 3);
 	memset(self->dst.buf.vaddr, 0x33, SIZE);
 	nr = add_pieces(piece, 0, &self->dst, 0, &self->src, 0, SIZE, SIZE);
@@ -184,8 +197,8 @@ TEST_F(gather, backwards)
 	struct uio_piece piece[2 * MAX_SEGS];
 	unsigned int nr = 0;
 
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&self->src.buf));
-	EXPECT_EQ(0, uio_buffer_begin_cpu(&self->dst.buf));
+	EXPECT_EQ(0, begin_cpu(&self->src));
+	EXPECT_EQ(0, begin_cpu(&self->dst));
 	for (at = 0; at < SIZE; at += page) {
 		uio_fill(self->src.buf.vaddr + at, page, at / page + 1);
 		nr = add_pieces(piece, nr, &self->dst, SIZE - page - at,
@@ -207,8 +220,8 @@ TEST_F(gather, odd_sizes)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
-		EXPECT_EQ(0, uio_buffer_begin_cpu(&self->src.buf));
-		EXPECT_EQ(0, uio_buffer_begin_cpu(&self->dst.buf));
+		EXPECT_EQ(0, begin_cpu(&self->src));
+		EXPECT_EQ(0, begin_cpu(&self->dst));
 		uio_fill(self->src.buf.vaddr + from, size[i], i);
 		memset(self->dst.buf.vaddr, 0xcc, SIZE);
 		run(_metadata, &self->dev, &self->src, &self->dst, piece,

@@ -43,7 +43,7 @@ static bool open_nvme(struct __test_metadata *_metadata, struct uio_nvme *nvme)
 	char dir[UIO_PATH_LEN];
 
 	if (uio_sysfs_dir(nvme_device(), dir, sizeof(dir)))
-		SKIP(return false, "no device %s", nvme_device());
+		SKIP_WITHOUT(return false, "no device %s", nvme_device());
 	ASSERT_EQ(0, uio_nvme_open(nvme, nvme_device(), NR_QUEUES, ENTRIES));
 	return true;
 }

@@ -443,14 +443,27 @@ FIXTURE_SETUP(race)
 	ASSERT_TRUE(self->race != MAP_FAILED);
 }
 
+/*
+ * A driver of the device as it was may have permitted DMA of the device that
+ * has come back: it takes another driver to see that back.
+ */
 FIXTURE_TEARDOWN(race)
 {
 	const char *name = uio_test_device(0);
+	struct uio_buffer buf;
+	__u64 addr;
 
 	EXPECT_EQ(0, uio_bind(name, "uio_pci_generic"));
-	EXPECT_EQ(0, uio_bus_master(name));
 	EXPECT_EQ(self->dmabufs, uio_count_dmabufs());
 	EXPECT_EQ(0, uio_set_dma_mask_bits(uio_find(name), 32));
+
+	ASSERT_EQ(0, uio_open(&self->dev, name));
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, self->dev.number,
+					     uio_page_size()));
+	EXPECT_EQ(0, uio_dma_addr(buf.fd, self->dev.fd, &addr));
+	uio_buffer_free(&buf);
+	uio_close(&self->dev);
+	EXPECT_EQ(0, uio_bus_master(name));
 }
 
 static long race_ms(void)

@@ -59,10 +59,10 @@ FIXTURE_SETUP(reset)
 	self->buf.fd = -1;
 	self->config = -1;
 	if (uio_sysfs_dir(reset_device(), dir, sizeof(dir)))
-		SKIP(return, "no device %s", reset_device());
+		SKIP_WITHOUT(return, "no device %s", reset_device());
 	snprintf(path, sizeof(path), "%s/reset", dir);
 	if (access(path, F_OK))
-		SKIP(return, "%s cannot be reset", reset_device());
+		SKIP_WITHOUT(return, "%s cannot be reset", reset_device());
 
 	ASSERT_LE(0, uio_bind(reset_device(), "uio_pci_generic"));
 	ASSERT_EQ(0, uio_open(&self->dev, reset_device()));
@@ -73,7 +73,7 @@ FIXTURE_SETUP(reset)
 	ASSERT_LE(0, self->config);
 	self->mark = find_mark(self->config);
 	if (self->mark < 0)
-		SKIP(return, "%s has no MSI-X", reset_device());
+		SKIP_WITHOUT(return, "%s has no MSI-X", reset_device());
 }
 
 FIXTURE_TEARDOWN(reset)

@@ -38,14 +38,14 @@ static bool take_device(struct __test_metadata *_metadata,
 	if (!test_bind(_metadata, DEVICE, DEVICE))
 		return false;
 	if (access(TEST_DMA_DIR, F_OK))
-		SKIP(return false, "no debugfs");
+		SKIP_WITHOUT(return false, "no debugfs");
 	ASSERT_EQ(0, test_dma_set("reset", "1"));
 	ASSERT_EQ(0, uio_unbind(DEVICE));
 	ASSERT_EQ(0, uio_bind(DEVICE, DEVICE));
 	ASSERT_EQ(0, test_dma_set("reset", "1"));
 	ASSERT_EQ(0, uio_open(dev, DEVICE));
 	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
-		SKIP(return false, "no DMA for it: CONFIG_UIO_DMA?");
+		SKIP_WITHOUT(return false, "no DMA for it: CONFIG_UIO_DMA?");
 	ret = uio_set_dma_mask_bits(dev->number, 64);
 	ASSERT_EQ(0, ret);
 	return true;
@@ -436,7 +436,7 @@ static bool has_gone(pid_t pid, enum end end, int *step)
 
 TEST_F(memory, is_not_given_back_before)
 {
-	struct test_pages during, after;
+	struct uio_heir during, after;
 	pid_t pid;
 
 	pid = start_driver(_metadata, self->dev.number, variant->end,
@@ -445,17 +445,17 @@ TEST_F(memory, is_not_given_back_before)
 	let_it_go(pid, variant->end, self->step);
 
 	wait_for_stop();
-	ASSERT_EQ(0, test_take_pages(&during));
+	ASSERT_EQ(0, uio_heir_take_pages(&during));
 	EXPECT_TRUE(test_dma_is_permitted());
 	EXPECT_TRUE(test_dma_is_writing());
 
 	ASSERT_TRUE(has_gone(pid, variant->end, self->step));
-	ASSERT_EQ(0, test_take_pages(&after));
+	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(count_stops(variant->end), test_dma_get("stops"));
 	EXPECT_FALSE(test_dma_is_permitted());
 	EXPECT_FALSE(test_dma_is_writing());
-	EXPECT_EQ(0, test_count_damage(&during));
-	EXPECT_EQ(0, test_count_damage(&after));
+	EXPECT_EQ(0, uio_heir_damage_pages(&during));
+	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 	if (variant->end != END_KILL) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -465,7 +465,7 @@ TEST_F(memory, is_not_given_back_before)
 /* The device cannot be stopped: then its memory is never used again. */
 TEST_F(memory, is_leaked_if_that_fails)
 {
-	struct test_pages after;
+	struct uio_heir after;
 	pid_t pid;
 
 	pid = start_driver(_metadata, self->dev.number, variant->end,
@@ -473,10 +473,10 @@ TEST_F(memory, is_leaked_if_that_fails)
 	ASSERT_EQ(0, test_dma_set("stop_errno", "%d", EBUSY));
 	let_it_go(pid, variant->end, self->step);
 	ASSERT_TRUE(has_gone(pid, variant->end, self->step));
-	ASSERT_EQ(0, test_take_pages(&after));
+	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(count_stops(variant->end), test_dma_get("stops"));
 	EXPECT_TRUE(test_dma_is_writing());
-	EXPECT_EQ(0, test_count_damage(&after));
+	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 
 	/* The next user is not concerned. */
 	ASSERT_EQ(0, test_dma_set("reset", "1"));
@@ -530,7 +530,7 @@ FIXTURE_TEARDOWN(lent)
 
 TEST_F(lent, is_not_given_back_before)
 {
-	struct test_pages during, after;
+	struct uio_heir during, after;
 	int status;
 	__u64 addr;
 	pid_t pid;
@@ -541,18 +541,18 @@ TEST_F(lent, is_not_given_back_before)
 		_exit(uio_unbind(self->owner.name) ? 1 : 0);
 	ASSERT_LT(0, pid);
 	wait_for_stop();
-	ASSERT_EQ(0, test_take_pages(&during));
+	ASSERT_EQ(0, uio_heir_take_pages(&during));
 	EXPECT_TRUE(test_dma_is_permitted());
 	EXPECT_TRUE(test_dma_is_writing());
 
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	ASSERT_EQ(0, test_take_pages(&after));
+	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(1, test_dma_get("stops"));
 	EXPECT_FALSE(test_dma_is_permitted());
 	EXPECT_FALSE(test_dma_is_writing());
-	EXPECT_EQ(0, test_count_damage(&during));
-	EXPECT_EQ(0, test_count_damage(&after));
+	EXPECT_EQ(0, uio_heir_damage_pages(&during));
+	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 	EXPECT_EQ(-ENODEV, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
 	EXPECT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
 }
@@ -560,15 +560,17 @@ TEST_F(lent, is_not_given_back_before)
 /* The owner waits in vain for this device, but not for ever. */
 TEST_F_TIMEOUT(lent, is_leaked_if_that_fails, 90)
 {
-	struct test_pages after;
+	struct uio_heir after;
 	__u64 addr;
 
+	if (!access("/sys/kernel/debug/dma-api", F_OK))
+		SKIP(return, "DMA API debugging warns of what is leaked on purpose");
 	ASSERT_EQ(0, test_dma_set("stop_errno", "%d", EBUSY));
 	ASSERT_EQ(0, uio_unbind(self->owner.name));
-	ASSERT_EQ(0, test_take_pages(&after));
+	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(1, test_dma_get("stops"));
 	EXPECT_TRUE(test_dma_is_writing());
-	EXPECT_EQ(0, test_count_damage(&after));
+	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 	EXPECT_EQ(-ENODEV, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
 	EXPECT_EQ(-EIO, uio_dma_put(self->buf.fd, self->dev.fd));
 	ASSERT_EQ(0, test_dma_set("stop_errno", "0"));

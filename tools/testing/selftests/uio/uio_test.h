@@ -22,26 +22,30 @@
 #define BOTH_WAYS	(DMA_BUF_DMA_TO_DEVICE | DMA_BUF_DMA_FROM_DEVICE)
 
 /*
+ * Skip: what the tests are about is not there. Whoever makes a machine for them
+ * sets UIO_TEST_REQUIRED, and then this is a failure.
+ */
+#define SKIP_WITHOUT(_statement, _fmt, ...) do {			\
+	ASSERT_FALSE(getenv("UIO_TEST_REQUIRED"))			\
+		TH_LOG(_fmt, ##__VA_ARGS__);				\
+	SKIP(_statement, _fmt, ##__VA_ARGS__);				\
+} while (0)
+
+/*
  * Take over the i-th device to test. Returns false, and has the test skipped,
- * where there is none or where the kernel has no DMA for it. Whoever makes a
- * machine for the tests sets UIO_TEST_REQUIRED, and then this is a failure.
+ * where there is none or where the kernel has no DMA for it.
  */
 static inline bool test_open(struct __test_metadata *_metadata,
 			     struct uio_device *dev, unsigned int i)
 {
-	bool required = getenv("UIO_TEST_REQUIRED");
 	const char *name = uio_test_device(i);
 	char text[UIO_PATH_LEN];
 
-	if (uio_sysfs_dir(name, text, sizeof(text))) {
-		ASSERT_FALSE(required);
-		SKIP(return false, "no device %s", name);
-	}
+	if (uio_sysfs_dir(name, text, sizeof(text)))
+		SKIP_WITHOUT(return false, "no device %s", name);
 	ASSERT_EQ(0, uio_open_driver(dev, name));
-	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT) {
-		ASSERT_FALSE(required);
-		SKIP(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
-	}
+	if (uio_heap_name(dev->number, text, sizeof(text)) == -ENOENT)
+		SKIP_WITHOUT(return false, "no DMA for %s: CONFIG_UIO_DMA?", name);
 	return true;
 }
 
@@ -53,10 +57,10 @@ static inline bool test_bind(struct __test_metadata *_metadata,
 	int ret;
 
 	if (uio_sysfs_dir(name, text, sizeof(text)))
-		SKIP(return false, "no device %s: CONFIG_UIO_TEST?", name);
+		SKIP_WITHOUT(return false, "no device %s: CONFIG_UIO_TEST?", name);
 	ret = uio_bind(name, driver);
 	if (ret == -ENOENT)
-		SKIP(return false, "no driver %s", driver);
+		SKIP_WITHOUT(return false, "no driver %s", driver);
 	ASSERT_EQ(0, ret);
 	return true;
 }
@@ -164,52 +168,6 @@ static inline void *make_bad_pointer(enum bad_pointer kind, const void *arg,
 	default:
 		return NULL;
 	}
-}
-
-#define TEST_PIPES	4
-#define TEST_PIPE_PAGES	16
-
-/**
- * struct test_pages - pages that were taken from the kernel, of the unmovable
- * kind that DMA memory is of, too; zero, and so they shall stay
- */
-struct test_pages {
-	int pipe[TEST_PIPES][2];
-};
-
-static inline int test_take_pages(struct test_pages *pages)
-{
-	static const char zero[4096];
-	int i, j;
-
-	for (i = 0; i < TEST_PIPES; i++) {
-		if (pipe2(pages->pipe[i], O_NONBLOCK))
-			return -errno;
-		for (j = 0; j < TEST_PIPE_PAGES; j++)
-			if (write(pages->pipe[i][1], zero, sizeof(zero)) !=
-			    sizeof(zero))
-				return -EIO;
-	}
-	return 0;
-}
-
-/* Gives them back. Returns how many are not zero any more. */
-static inline int test_count_damage(struct test_pages *pages)
-{
-	static char data[4096];
-	int i, j, damage = 0;
-
-	for (i = 0; i < TEST_PIPES; i++) {
-		for (j = 0; j < TEST_PIPE_PAGES; j++) {
-			if (read(pages->pipe[i][0], data, sizeof(data)) !=
-			    sizeof(data))
-				return -1;
-			damage += uio_differs_from(data, sizeof(data), 0) != -1;
-		}
-		close(pages->pipe[i][0]);
-		close(pages->pipe[i][1]);
-	}
-	return damage;
 }
 
 /* The page that is freed here is then the next that is taken here. */

@@ -30,8 +30,6 @@
 /* Registers, section 3.1 of the specification */
 #define NVME_CAP		0x00
 #define NVME_CAP_HIGH		0x04
-#define NVME_INTMS		0x0c
-#define NVME_INTMC		0x10
 #define NVME_CC			0x14
 #define NVME_CSTS		0x1c
 #define NVME_AQA		0x24
