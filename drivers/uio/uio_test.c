@@ -10,7 +10,7 @@
  *		store		ADDRESS LENGTH BYTE PERIOD_MS: begin to store
  *		permitted	is DMA permitted? Nothing is stored if it is not
  *		stores		how often something was stored
- *		starts, stops	calls of dma_start() and dma_stop()
+ *		starts, stops	calls of dma_start() and dma_stop(), resets
  *		start_errno, stop_errno	that they fail with, 0 for none
  *		stop_ms		how long dma_stop() takes
  *		reset		1: all of this as at first
@@ -23,6 +23,10 @@
  *		uio_dmem_genirq: with dynamic regions, of which the last cannot
  *		be allocated; without platform data; with a device tree node
  *		instead.
+ *
+ * uio_test_reset and uio_test_plain are for uio_pdrv_genirq: the first has a
+ *		reset line, which ends what uio_test_dma's engine does and lets
+ *		it start again. The other one has none.
  */
 
 #include <linux/array_size.h>
@@ -42,6 +46,8 @@
 #include <linux/of.h>
 #include <linux/platform_data/uio_dmem_genirq.h>
 #include <linux/platform_device.h>
+#include <linux/property.h>
+#include <linux/reset-controller.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -132,10 +138,8 @@ static int uio_test_dma_start(struct uio_info *info)
 	return 0;
 }
 
-static int uio_test_dma_stop(struct uio_info *info)
+static int uio_test_stop(struct uio_test_engine *engine)
 {
-	struct uio_test_engine *engine = info->priv;
-
 	engine->stops++;
 	msleep(engine->stop_ms);
 	if (engine->stop_errno)
@@ -143,6 +147,11 @@ static int uio_test_dma_stop(struct uio_info *info)
 	WRITE_ONCE(engine->permitted, false);
 	cancel_delayed_work_sync(&engine->work);
 	return 0;
+}
+
+static int uio_test_dma_stop(struct uio_info *info)
+{
+	return uio_test_stop(info->priv);
 }
 
 static int uio_test_dma_probe(struct platform_device *pdev)
@@ -353,6 +362,79 @@ static struct device_node uio_test_node = {
 };
 
 /*
+ * For uio_pdrv_genirq
+ */
+
+static int uio_test_assert(struct reset_controller_dev *rcdev, unsigned long id)
+{
+	return uio_test_stop(&uio_test_engine);
+}
+
+static int uio_test_deassert(struct reset_controller_dev *rcdev,
+			     unsigned long id)
+{
+	WRITE_ONCE(uio_test_engine.permitted, true);
+	return 0;
+}
+
+static const struct reset_control_ops uio_test_reset_ops = {
+	.assert = uio_test_assert,
+	.deassert = uio_test_deassert,
+};
+
+/* Outlives those who use it, and does not hold its module. */
+static struct reset_controller_dev uio_test_controller = {
+	.ops = &uio_test_reset_ops,
+	.nr_resets = 1,
+};
+
+static const struct property_entry uio_test_controller_properties[] = {
+	PROPERTY_ENTRY_U32("#reset-cells", 1),
+	{ }
+};
+
+static const struct software_node uio_test_controller_node = {
+	.name = "uio_test_controller",
+	.properties = uio_test_controller_properties,
+};
+
+static const struct property_entry uio_test_reset_properties[] = {
+	PROPERTY_ENTRY_STRING("linux,uio-name", "uio_test_reset"),
+	PROPERTY_ENTRY_REF("resets", &uio_test_controller_node, 0),
+	{ }
+};
+
+static const struct software_node uio_test_reset_node = {
+	.name = "uio_test_reset",
+	.properties = uio_test_reset_properties,
+};
+
+static const struct uio_info uio_test_plain_info = {
+	.name = "uio_test_plain",
+	.version = "1",
+};
+
+static int uio_test_add_controller(void)
+{
+	int ret;
+
+	ret = software_node_register(&uio_test_controller_node);
+	if (ret)
+		return ret;
+	uio_test_controller.fwnode = software_node_fwnode(&uio_test_controller_node);
+	ret = reset_controller_register(&uio_test_controller);
+	if (ret)
+		software_node_unregister(&uio_test_controller_node);
+	return ret;
+}
+
+static void uio_test_remove_controller(void)
+{
+	reset_controller_unregister(&uio_test_controller);
+	software_node_unregister(&uio_test_controller_node);
+}
+
+/*
  * Devices and drivers
  */
 
@@ -362,6 +444,8 @@ enum uio_test_device {
 	UIO_TEST_DMEM,
 	UIO_TEST_DMEM_NONE,
 	UIO_TEST_DMEM_NODE,
+	UIO_TEST_RESET,
+	UIO_TEST_PLAIN,
 	NR_UIO_TEST_DEVICES,
 };
 
@@ -371,6 +455,8 @@ static const char * const uio_test_names[] = {
 	[UIO_TEST_DMEM] = "uio_test_dmem",
 	[UIO_TEST_DMEM_NONE] = "uio_test_dmem_none",
 	[UIO_TEST_DMEM_NODE] = "uio_test_dmem_node",
+	[UIO_TEST_RESET] = "uio_test_reset",
+	[UIO_TEST_PLAIN] = "uio_test_plain",
 };
 
 static struct platform_device *uio_test_devices[NR_UIO_TEST_DEVICES];
@@ -416,12 +502,20 @@ static int uio_test_add_device(enum uio_test_device index)
 			of_node_init(&uio_test_node);
 		pdev->dev.of_node = of_node_get(&uio_test_node);
 		break;
+	case UIO_TEST_RESET:
+		ret = device_add_software_node(&pdev->dev, &uio_test_reset_node);
+		break;
+	case UIO_TEST_PLAIN:
+		ret = platform_device_add_data(pdev, &uio_test_plain_info,
+					       sizeof(uio_test_plain_info));
+		break;
 	default:
 		break;
 	}
 	if (!ret)
 		ret = platform_device_add(pdev);
 	if (ret) {
+		device_remove_software_node(&pdev->dev);
 		platform_device_put(pdev);
 		return ret;
 	}
@@ -433,8 +527,13 @@ static void uio_test_remove_devices(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < NR_UIO_TEST_DEVICES; i++)
+	for (i = 0; i < NR_UIO_TEST_DEVICES; i++) {
+		if (!uio_test_devices[i])
+			continue;
+		device_remove_software_node(&uio_test_devices[i]->dev);
 		platform_device_unregister(uio_test_devices[i]);
+	}
+	uio_test_remove_controller();
 }
 
 static int __init uio_test_init(void)
@@ -442,6 +541,9 @@ static int __init uio_test_init(void)
 	unsigned int i;
 	int ret;
 
+	ret = uio_test_add_controller();
+	if (ret)
+		return ret;
 	for (i = 0; i < NR_UIO_TEST_DEVICES; i++) {
 		ret = uio_test_add_device(i);
 		if (ret)

@@ -16,3 +16,5 @@ s/dma_buf_attach_revocable(\([a-z]*\))/\1->importer_ops/
 s/&importer_attach_ops, m);/dmabuf->ops->pin ? \&importer_attach_ops : NULL, m);/
 # Heaps had no accounting.
 /if (mem_accounting)/,+1d
+# Reset controllers were found by device tree nodes only.
+/uio_test_controller\.fwnode = /d

@@ -35,6 +35,8 @@ FIXTURE_VARIANT_ADD(address, device_heap) { .memory = UIO_MEMORY_DEVICE };
 FIXTURE_VARIANT_ADD(address, system_heap) { .memory = UIO_MEMORY_SYSTEM };
 FIXTURE_VARIANT_ADD(address, cma_heap) { .memory = UIO_MEMORY_CMA };
 FIXTURE_VARIANT_ADD(address, udmabuf) { .memory = UIO_MEMORY_USER };
+FIXTURE_VARIANT_ADD(address, udmabuf_huge) { .memory = UIO_MEMORY_HUGE };
+FIXTURE_VARIANT_ADD(address, drm) { .memory = UIO_MEMORY_DRM };
 
 FIXTURE_SETUP(address)
 {

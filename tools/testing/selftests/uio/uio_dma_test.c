@@ -151,6 +151,9 @@ FIXTURE_VARIANT_ADD(copy, device_heap) { .memory = UIO_MEMORY_DEVICE };
 FIXTURE_VARIANT_ADD(copy, system_heap) { .memory = UIO_MEMORY_SYSTEM };
 FIXTURE_VARIANT_ADD(copy, cma_heap) { .memory = UIO_MEMORY_CMA };
 FIXTURE_VARIANT_ADD(copy, udmabuf) { .memory = UIO_MEMORY_USER };
+FIXTURE_VARIANT_ADD(copy, udmabuf_huge) { .memory = UIO_MEMORY_HUGE };
+FIXTURE_VARIANT_ADD(copy, drm) { .memory = UIO_MEMORY_DRM };
+FIXTURE_VARIANT_ADD(copy, v4l2) { .memory = UIO_MEMORY_V4L2 };
 
 FIXTURE_SETUP(copy)
 {

@@ -60,8 +60,8 @@ static bool walk(struct __test_metadata *_metadata, struct uio_device *dev,
 	ASSERT_LT(0, w->nr);
 	ASSERT_EQ(0, uio_dma_get(w->buf.fd, dev->fd, 0, 0, &get));
 	w->coherent = get.flags & DMA_BUF_DMA_COHERENT;
-	if (memory == UIO_MEMORY_USER && !w->coherent)
-		SKIP(return false, "bounced, and udmabuf does not sync for other devices");
+	if (memory >= UIO_MEMORY_USER && !w->coherent)
+		SKIP(return false, "bounced, and this exporter does not sync for others");
 	return true;
 }
 
@@ -133,6 +133,18 @@ FIXTURE_VARIANT_ADD(gather, udmabuf_to_cma_heap) {
 
 FIXTURE_VARIANT_ADD(gather, udmabuf) {
 	.src = UIO_MEMORY_USER, .dst = UIO_MEMORY_USER,
+};
+
+FIXTURE_VARIANT_ADD(gather, udmabuf_huge_to_drm) {
+	.src = UIO_MEMORY_HUGE, .dst = UIO_MEMORY_DRM,
+};
+
+FIXTURE_VARIANT_ADD(gather, drm_to_v4l2) {
+	.src = UIO_MEMORY_DRM, .dst = UIO_MEMORY_V4L2,
+};
+
+FIXTURE_VARIANT_ADD(gather, v4l2_to_device_heap) {
+	.src = UIO_MEMORY_V4L2, .dst = UIO_MEMORY_DEVICE,
 };
 
 FIXTURE_SETUP(gather)
@@ -264,7 +276,7 @@ TEST_F(engine, interrupts)
 {
 	__u64 src = self->src.seg[0].dma_addr, dst = self->dst.seg[0].dma_addr;
 	struct uio_device *dev = &self->dev;
-	__u32 first, count;
+	__u32 first = 0, count;
 	int i;
 
 	uio_dma_memcpy(dev, dst, src, 4);
@@ -369,7 +381,7 @@ TEST_F(engine, addresses_have_32_bits)
 	enum uio_memory memory;
 	int i;
 
-	for (memory = UIO_MEMORY_DEVICE; memory <= UIO_MEMORY_USER; memory++) {
+	for (memory = UIO_MEMORY_DEVICE; memory < NR_UIO_MEMORIES; memory++) {
 		if (uio_buffer_alloc_from(&w.buf, memory, self->dev.number, SIZE))
 			continue;
 		w.nr = uio_dma_walk(w.buf.fd, self->dev.fd, w.seg, MAX_SEGS);

@@ -64,6 +64,8 @@ FIXTURE_VARIANT_ADD(disk, device_heap) { .memory = UIO_MEMORY_DEVICE };
 FIXTURE_VARIANT_ADD(disk, system_heap) { .memory = UIO_MEMORY_SYSTEM };
 FIXTURE_VARIANT_ADD(disk, cma_heap) { .memory = UIO_MEMORY_CMA };
 FIXTURE_VARIANT_ADD(disk, udmabuf) { .memory = UIO_MEMORY_USER };
+FIXTURE_VARIANT_ADD(disk, udmabuf_huge) { .memory = UIO_MEMORY_HUGE };
+FIXTURE_VARIANT_ADD(disk, drm) { .memory = UIO_MEMORY_DRM };
 
 FIXTURE_SETUP(disk)
 {
@@ -390,6 +392,124 @@ TEST_F(nvme, unbound_at_work)
 	EXPECT_FALSE(uio_nvme_poll(&self->nvme.queue[0], &result));
 	there_and_back(_metadata, &self->nvme, &self->nvme.queue[0], &self->buf,
 		       &self->mem, 0, 4096, 4096, 0);
+}
+
+/*
+ * A large buffer of the system heap: 1 GiB, or where that is too much 64 MiB
+ * or less, of memory in which hardly two free pages are neighbours.
+ */
+#define LARGE_SIZE	(1024ULL << 20)
+#define PIECES_SIZE	(64ULL << 20)
+#define STAMP		0x5eedULL
+
+FIXTURE(large)
+{
+	struct uio_nvme nvme;
+	struct uio_frames frames;
+	struct uio_buffer buf;
+	struct uio_nvme_mem mem;
+	struct uio_buffer block;
+	struct uio_nvme_mem block_mem;
+};
+
+/* Keep every second page of most of the memory. */
+static int fragment(struct uio_frames *frames)
+{
+	size_t i, page = uio_page_size();
+	int ret;
+
+	ret = uio_frames_take(frames, uio_meminfo("MemFree") / 4 * 3);
+	for (i = 0; !ret && i < frames->nr; i += 2)
+		if (madvise(frames->mem + i * page, page, MADV_DONTNEED))
+			ret = -errno;
+	return ret;
+}
+
+FIXTURE_SETUP(large)
+{
+	__u64 size = LARGE_SIZE, room;
+
+	self->buf.fd = -1;
+	self->block.fd = -1;
+	if (!open_nvme(_metadata, &self->nvme))
+		return;
+	if (uio_meminfo("MemFree") < (__s64)LARGE_SIZE * 2) {
+		ASSERT_EQ(0, fragment(&self->frames));
+		room = uio_meminfo("MemFree") / 3;
+		size = room < PIECES_SIZE ? room : PIECES_SIZE;
+	}
+	size = size / UIO_NVME_PAGE * UIO_NVME_PAGE;
+	ASSERT_EQ(0, uio_buffer_alloc(&self->buf, "system", size));
+	ASSERT_EQ(0, uio_nvme_map(&self->nvme, &self->mem, self->buf.fd));
+	ASSERT_EQ(0, uio_buffer_alloc_device(&self->block, self->nvme.dev.number,
+					     UIO_NVME_PAGE));
+	ASSERT_EQ(0, uio_nvme_map(&self->nvme, &self->block_mem, self->block.fd));
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	uio_nvme_unmap(&self->nvme, &self->block_mem);
+	uio_nvme_unmap(&self->nvme, &self->mem);
+	uio_buffer_free(&self->block);
+	uio_buffer_free(&self->buf);
+	uio_nvme_close(&self->nvme);
+	if (self->frames.nr)
+		uio_frames_free(&self->frames);
+}
+
+/* Where a page of the buffer is for the CPU. */
+static __u64 *stamp_of(struct uio_buffer *buf, __u32 page)
+{
+	return (__u64 *)(buf->vaddr + (size_t)page * UIO_NVME_PAGE);
+}
+
+/* Does the controller find just this page there, and puts data there? */
+static void exchange(struct __test_metadata *_metadata, struct uio_nvme *nvme,
+		     const struct uio_nvme_mem *mem, __u32 page,
+		     struct uio_buffer *block,
+		     const struct uio_nvme_mem *block_mem)
+{
+	struct uio_nvme_queue *q = &nvme->queue[0];
+	__u32 nr = UIO_NVME_PAGE / nvme->block_size;
+	__u64 offset = (__u64)page * UIO_NVME_PAGE;
+
+	ASSERT_EQ(0, uio_nvme_io(q, UIO_NVME_WRITE, 0, nr, mem, offset));
+	ASSERT_EQ(0, uio_nvme_io(q, UIO_NVME_READ, 0, nr, block_mem, 0));
+	ASSERT_EQ(page ^ STAMP, *stamp_of(block, 0));
+	*stamp_of(block, 0) = ~(page ^ STAMP);
+	ASSERT_EQ(0, uio_nvme_io(q, UIO_NVME_WRITE, 0, nr, block_mem, 0));
+	ASSERT_EQ(0, uio_nvme_io(q, UIO_NVME_READ, 0, nr, mem, offset));
+}
+
+/* The first and the last page of each piece, and where these begin and end. */
+TEST_F_TIMEOUT(large, each_piece_is_where_it_is_said_to_be, 300)
+{
+	const struct uio_nvme_mem *mem = &self->mem;
+	__u32 i, pieces = 0, wrong = 0;
+	bool first, last;
+
+	for (i = 0; i < mem->nr_pages; i++)
+		*stamp_of(&self->buf, i) = i ^ STAMP;
+	for (i = 0; i < mem->nr_pages; i++) {
+		first = !i || mem->page[i] != mem->page[i - 1] + UIO_NVME_PAGE;
+		last = i + 1 == mem->nr_pages ||
+		       mem->page[i + 1] != mem->page[i] + UIO_NVME_PAGE;
+		pieces += first;
+		if (first || last)
+			exchange(_metadata, &self->nvme, mem, i, &self->block,
+				 &self->block_mem);
+	}
+	for (i = 0; i < mem->nr_pages; i++) {
+		first = !i || mem->page[i] != mem->page[i - 1] + UIO_NVME_PAGE;
+		last = i + 1 == mem->nr_pages ||
+		       mem->page[i + 1] != mem->page[i] + UIO_NVME_PAGE;
+		wrong += *stamp_of(&self->buf, i) !=
+			 (first || last ? ~(i ^ STAMP) : i ^ STAMP);
+	}
+	EXPECT_EQ(0, wrong);
+	TH_LOG("%u MiB in %u pieces", mem->nr_pages / 256, pieces);
+	if (!uio_iommu_translates(nvme_device()))
+		EXPECT_LT(100, pieces);
 }
 
 TEST_HARNESS_MAIN

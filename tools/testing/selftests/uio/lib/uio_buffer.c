@@ -223,8 +223,15 @@ int uio_buffer_alloc_from(struct uio_buffer *buf, enum uio_memory memory,
 		return uio_buffer_alloc(buf, heap, size);
 	case UIO_MEMORY_USER:
 		return uio_buffer_udmabuf(buf, size, NULL);
+	case UIO_MEMORY_HUGE:
+		return buffer_init(buf, uio_export_huge(size), size);
+	case UIO_MEMORY_DRM:
+		return buffer_init(buf, uio_export_drm(size), size);
+	case UIO_MEMORY_V4L2:
+		return buffer_init(buf, uio_export_v4l2(size), size);
+	default:
+		return -EINVAL;
 	}
-	return -EINVAL;
 }
 
 static int sync_cpu(const struct uio_buffer *buf, __u64 flags)

@@ -94,8 +94,8 @@ bool uio_is_module(void)
 }
 
 /*
- * Unload all of them, the core last, without waiting. -EWOULDBLOCK: one is in use; those that
- * depend on it may be gone.
+ * Unload all of them, the core last, without waiting. -EWOULDBLOCK: one is in
+ * use; those that depend on it may be gone.
  */
 int uio_modules_unload(void)
 {

@@ -477,6 +477,7 @@ int main(void)
 		printf("init: /tmp: %m\n");
 	setenv("HOME", "/tmp", 1);
 	setenv("PATH", "/tests", 1);
+	write_file("/proc/sys/vm/nr_overcommit_hugepages", "8");
 	/* Here a device that cannot be tested is a mistake. */
 	setenv("UIO_TEST_REQUIRED", "1", 1);
 

@@ -68,12 +68,20 @@ struct uio_buffer {
  * @UIO_MEMORY_SYSTEM: the system heap
  * @UIO_MEMORY_CMA: the CMA heap
  * @UIO_MEMORY_USER: the program itself, from ordinary pages (udmabuf)
+ * @UIO_MEMORY_HUGE: the same, from huge pages
+ * @UIO_MEMORY_DRM: a GPU's driver (vgem)
+ * @UIO_MEMORY_V4L2: a video driver (vim2m)
+ * @NR_UIO_MEMORIES: how many kinds there are
  */
 enum uio_memory {
 	UIO_MEMORY_DEVICE,
 	UIO_MEMORY_SYSTEM,
 	UIO_MEMORY_CMA,
 	UIO_MEMORY_USER,
+	UIO_MEMORY_HUGE,
+	UIO_MEMORY_DRM,
+	UIO_MEMORY_V4L2,
+	NR_UIO_MEMORIES,
 };
 
 /**
@@ -160,6 +168,11 @@ int uio_dma_get(int dmabuf, int dev_fd, __u32 flags, __u64 offset,
 int uio_dma_addr(int dmabuf, int dev_fd, __u64 *addr);
 int uio_dma_put(int dmabuf, int dev_fd);
 int uio_dma_walk(int dmabuf, int dev_fd, struct uio_seg *seg, int max);
+
+/* uio_exporter.c: dma-bufs that do not come from heaps */
+int uio_export_drm(__u64 size);
+int uio_export_v4l2(__u64 size);
+int uio_export_huge(__u64 size);
 
 /* uio_canary.c: other people's memory */
 int uio_heir_take_pages(struct uio_heir *heir);
