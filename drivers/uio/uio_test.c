@@ -37,6 +37,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/fwnode.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
@@ -416,16 +417,22 @@ static const struct uio_info uio_test_plain_info = {
 
 static int uio_test_add_controller(void)
 {
+	struct fwnode_handle *fwnode;
 	int ret;
 
 	ret = software_node_register(&uio_test_controller_node);
 	if (ret)
 		return ret;
-	uio_test_controller.fwnode = software_node_fwnode(&uio_test_controller_node);
+	fwnode = software_node_fwnode(&uio_test_controller_node);
+	uio_test_controller.fwnode = fwnode;
 	ret = reset_controller_register(&uio_test_controller);
-	if (ret)
+	if (ret) {
 		software_node_unregister(&uio_test_controller_node);
-	return ret;
+		return ret;
+	}
+	/* No device will come for the node, none is to be waited for. */
+	fwnode_dev_initialized(fwnode, true);
+	return 0;
 }
 
 static void uio_test_remove_controller(void)

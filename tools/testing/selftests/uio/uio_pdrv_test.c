@@ -101,7 +101,10 @@ static pid_t start_driver(struct __test_metadata *_metadata,
 	pid_t pid;
 	char byte;
 
+	/* This is a last close, which stops the device. */
 	uio_close(dev);
+	ASSERT_EQ(0, test_dma_set("reset", "1"));
+	ASSERT_EQ(0, test_dma_set("permitted", "1"));
 	ASSERT_EQ(0, pipe(fds));
 	pid = fork();
 	if (!pid) {
