@@ -23,8 +23,10 @@
 #include <linux/export.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/iommu-dma.h>
+#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/msi.h>
@@ -85,12 +87,13 @@ static LIST_HEAD(importer_fops_list);
 static DEFINE_SPINLOCK(importer_fops_lock);
 
 /*
- * No two dma-bufs are nearer to each other than the size of the structure, so
- * this is a small number of significant bits and still unique.
+ * No two dma-bufs are nearer to each other than the size of the structure, and
+ * they are in the linear map. So this is unique, and has few significant bits:
+ * each six of them are a level of the tree.
  */
 static unsigned long importer_key(const struct dma_buf *dmabuf)
 {
-	return (unsigned long)dmabuf >> ilog2(sizeof(*dmabuf));
+	return virt_to_phys(dmabuf) >> ilog2(sizeof(*dmabuf));
 }
 
 static u32 importer_dir_to_flags(enum dma_data_direction dir)
@@ -513,6 +516,8 @@ static void importer_forget_mapping(struct importer_mapping *m)
 	lockdep_assert_held(&imp->lock);
 
 	xa_erase(&m->file->mappings, importer_key(m->dmabuf));
+	if (m->file->last == m)
+		m->file->last = NULL;
 	m->file = NULL;
 	list_del(&m->node);
 	if (m->sgt)
@@ -692,6 +697,7 @@ int dma_buf_importer_file_open(struct dma_buf_importer_file *f,
 		importer_reset(imp, false);
 
 	f->importer = imp;
+	f->last = NULL;
 	xa_init_flags(&f->mappings, XA_FLAGS_ACCOUNT);
 	imp->nr_files++;
 	return 0;
@@ -742,6 +748,18 @@ out_unlock:
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_importer_file_close, "DMA_BUF");
 
+/* Most calls are about the same buffer as the one before. */
+static struct importer_mapping *
+importer_find_mapping(struct dma_buf_importer_file *f,
+		      const struct dma_buf *dmabuf)
+{
+	lockdep_assert_held(&f->importer->lock);
+
+	if (!f->last || f->last->dmabuf != dmabuf)
+		f->last = xa_load(&f->mappings, importer_key(dmabuf));
+	return f->last;
+}
+
 static int importer_answer(struct importer_mapping *m,
 			   struct dma_buf_get_dma_addr *arg)
 {
@@ -786,7 +804,7 @@ int dma_buf_importer_lookup(struct dma_buf_importer_file *f,
 	if (!f->importer->dev)
 		return -ENODEV;
 
-	m = xa_load(&f->mappings, importer_key(dmabuf));
+	m = importer_find_mapping(f, dmabuf);
 	return m ? importer_answer(m, arg) : -ENOENT;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_importer_lookup, "DMA_BUF");
@@ -814,7 +832,7 @@ int dma_buf_importer_get(struct dma_buf_importer_file *f,
 	if (!f->importer->dev)
 		return -ENODEV;
 
-	m = xa_load(&f->mappings, importer_key(dmabuf));
+	m = importer_find_mapping(f, dmabuf);
 	if (!m)
 		m = importer_create_mapping(f, dmabuf,
 					    importer_flags_to_dir(arg->flags),
@@ -845,7 +863,7 @@ int dma_buf_importer_put(struct dma_buf_importer_file *f,
 	if (!imp->dev)
 		return -ENODEV;
 
-	m = xa_load(&f->mappings, importer_key(dmabuf));
+	m = importer_find_mapping(f, dmabuf);
 	if (!m)
 		return -ENOENT;
 	if (m->sgt && imp->nr_live == 1 && importer_stop(imp))

@@ -19,6 +19,7 @@ struct dma_buf_importer;
 struct dma_buf_put_dma_addr;
 struct file;
 struct file_operations;
+struct importer_mapping;
 struct sg_table;
 
 /**
@@ -107,10 +108,12 @@ struct dma_buf_importer {
  * @importer:	the device that the file stands for
  * @mappings:	the file's mappings by address of their dma-buf; changes under
  *		the importer's lock
+ * @last:	the one that was found last, or NULL; under the importer's lock
  */
 struct dma_buf_importer_file {
 	struct dma_buf_importer *importer;
 	struct xarray mappings;
+	struct importer_mapping *last;
 };
 
 /**
