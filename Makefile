@@ -14,7 +14,7 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme bench check check-long install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
+.PHONY: help demo demo-nvme bench check check-long gate install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -32,6 +32,7 @@ help:
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
 	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
 	@echo 'make bench       what things cost, beside what else there is for the purpose'
+	@echo 'make gate        do the hot paths take as many instructions as they did?'
 	@echo 'make coverage    what of the code do the tests execute? BOOT=a,b chooses boots'
 	@echo 'make diff        what differs between the kernels'
 	@echo 'make clean       remove out/'
@@ -90,6 +91,9 @@ static: fetch
 mutants: install
 	$(call each,$(call pick,$(NEWEST)),\
 		harness/fetch $$k; harness/mutants $$k $(subst $(comma), ,$(ONLY)))
+
+gate: tree
+	@harness/gate $(call pick,$(NEWEST))
 
 coverage: tree
 	@harness/install lcov

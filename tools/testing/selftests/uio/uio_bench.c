@@ -6,7 +6,7 @@
  * the medians and their ratio. Where the clock counts instructions (QEMU's
  * -icount), the same numbers come out each time; then a few runs are enough.
  *
- * Usage: uio_bench [runs [device [device that gathers]]]
+ * Usage: uio_bench [runs [device [device that gathers [largest buffer in MiB]]]]
  *
  * Lines of the table start with "row;" and have the fields
  * name;size;ours;theirs;ratio
@@ -44,6 +44,7 @@ struct bench {
 	__u64 size;
 	__u64 offset;
 	__u64 addr;
+	__u64 max_size;
 	unsigned int runs;
 };
 
@@ -170,6 +171,8 @@ static void bench_addresses(struct bench *b)
 
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
 		b->size = size[i];
+		if (b->size > b->max_size)
+			break;
 		alloc(b, &b->buf, b->heap);
 		check(uio_dma_addr(b->buf.fd, b->dev.fd, &b->addr), "GET_DMA_ADDR");
 		b->offset = b->size / 2;
@@ -331,6 +334,8 @@ static void bench_memory(struct bench *b)
 
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
 		b->size = size[i];
+		if (b->size > b->max_size)
+			break;
 		measure(b, "allocate to free / system heap", life_ours, life_system);
 		measure(b, "map and touch / system heap", touch_ours, touch_system);
 		if (b->cma >= 0)
@@ -393,7 +398,7 @@ static void bench_engine(struct bench *b, const char *name)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 2 ? argv[2] : uio_test_device(0);
-	struct bench b = { .buf.fd = -1, .runs = 101 };
+	struct bench b = { .buf.fd = -1, .runs = 101, .max_size = 64U << 20 };
 	char heap[UIO_NAME_LEN];
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -403,6 +408,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "1 to %d runs\n", MAX_RUNS);
 		return 1;
 	}
+	if (argc > 4)
+		b.max_size = atoi(argv[4]) * 1024ULL * 1024;
 	check(uio_open_driver(&b.dev, name), "open the device");
 	check(uio_heap_name(b.dev.number, heap, sizeof(heap)), "find its heap");
 	b.heap = uio_heap_open(heap);
