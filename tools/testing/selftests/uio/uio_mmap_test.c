@@ -555,6 +555,30 @@ TEST_F(map, cannot_be_spliced)
 	close(pipe_fd[1]);
 }
 
+/* A disk of the kernel's driver can neither be read to it nor written from it. */
+TEST_F(map, cannot_be_read_to_directly)
+{
+	const char *name = getenv("UIO_TEST_NVME");
+	void *mine;
+	int fd;
+
+	if (!name)
+		name = "0000:00:16.0";
+	fd = uio_open_disk(name, O_RDWR | O_DIRECT);
+	if (fd == -ENOENT)
+		SKIP(return, "no disk at %s", name);
+	ASSERT_LE(0, fd);
+	mine = aligned_alloc(self->page, self->page);
+	ASSERT_TRUE(mine != NULL);
+	EXPECT_EQ((ssize_t)self->page, pread(fd, mine, self->page, 0));
+	free(mine);
+	EXPECT_ERRNO(EFAULT, pread(fd, self->buf.vaddr, self->page, 0));
+	EXPECT_ERRNO(EFAULT, pwrite(fd, self->buf.vaddr, self->page, 0));
+	close(fd);
+	EXPECT_LE(0, uio_unbind(name));
+	expect_pages(_metadata, (char *)self->buf.vaddr, 0, NR_PAGES);
+}
+
 TEST_F(map, cannot_be_read_by_process_vm)
 {
 	char copy[16];

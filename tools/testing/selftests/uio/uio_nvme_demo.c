@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/aio_abi.h>
 #include <signal.h>
 #include <stdio.h>
@@ -167,29 +166,12 @@ static void read_disk(struct driver *d)
 	}
 }
 
-/* The kernel's driver needs a while to find the disk. */
 static int open_kernel_disk(void)
 {
-	char pattern[UIO_PATH_LEN], path[UIO_PATH_LEN];
-	long deadline = uio_now_ms() + 10000;
-	int fd = -ENODEV;
-	glob_t found;
+	int fd = uio_open_disk(name, O_RDONLY | O_DIRECT);
 
-	check(uio_bind(name, "nvme"), "bind the kernel's driver",
+	check(fd, "bind the kernel's driver and open its disk",
 	      "Has the kernel CONFIG_BLK_DEV_NVME?");
-	snprintf(pattern, sizeof(pattern),
-		 "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n1", name);
-	while (fd < 0 && uio_now_ms() < deadline) {
-		if (!glob(pattern, 0, NULL, &found)) {
-			snprintf(path, sizeof(path), "/dev%s",
-				 strrchr(found.gl_pathv[0], '/'));
-			globfree(&found);
-			fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-		}
-		if (fd < 0)
-			uio_msleep(10);
-	}
-	check(fd, "open the kernel's disk", "");
 	return fd;
 }
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@
 #define PCI_COMMAND		4
 #define PCI_COMMAND_MASTER	0x0004
 #define PCI_COMMAND_INTX_OFF	0x0400
+
+#define DISK_TIMEOUT_MS		10000
 
 static const char * const buses[] = { "pci", "platform" };
 
@@ -282,6 +285,37 @@ int uio_set_bus_master(const char *name, bool on)
 int uio_pci_unmask_intx(const char *name)
 {
 	return pci_command_change(name, PCI_COMMAND_INTX_OFF, 0);
+}
+
+/*
+ * The disk behind an NVMe controller, as the kernel's driver shows it, which needs
+ * a while to find it. -ENOENT if there is no such driver.
+ */
+int uio_open_disk(const char *name, int flags)
+{
+	char pattern[UIO_PATH_LEN], path[UIO_PATH_LEN];
+	long end = uio_now_ms() + DISK_TIMEOUT_MS;
+	glob_t found;
+	int fd, ret;
+
+	ret = uio_bind(name, "nvme");
+	if (ret < 0)
+		return ret;
+	snprintf(pattern, sizeof(pattern),
+		 "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n1", name);
+	do {
+		fd = -ENODEV;
+		if (!glob(pattern, 0, NULL, &found)) {
+			snprintf(path, sizeof(path), "/dev%s",
+				 strrchr(found.gl_pathv[0], '/'));
+			globfree(&found);
+			fd = open(path, flags | O_CLOEXEC);
+		}
+		if (fd >= 0)
+			return fd;
+		uio_msleep(10);
+	} while (uio_now_ms() < end);
+	return -ENODEV;
 }
 
 /* Does an IOMMU stand between the device and memory, and translate? */

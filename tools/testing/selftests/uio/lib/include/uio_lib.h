@@ -131,6 +131,7 @@ int uio_find(const char *name);
 int uio_bus_master(const char *name);
 int uio_set_bus_master(const char *name, bool on);
 int uio_pci_unmask_intx(const char *name);
+int uio_open_disk(const char *name, int flags);
 bool uio_iommu_translates(const char *name);
 int uio_attr_path(int number, const char *attr, char *path, size_t len);
 int uio_heap_name(int number, char *heap, size_t len);
