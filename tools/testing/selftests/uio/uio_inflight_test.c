@@ -11,6 +11,7 @@
  */
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "uio_test.h"
 
@@ -122,6 +123,8 @@ FIXTURE_SETUP(in_flight)
 	self->report = mmap(NULL, uio_page_size(), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_TRUE(self->report != MAP_FAILED);
+	/* The driver's child is to be waited for here. */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	CPU_ZERO(&cpu);
 	CPU_SET(0, &cpu);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
@@ -347,8 +350,10 @@ static bool try_once(struct __test_metadata *_metadata, struct report *report,
 		uio_buffer_free(buf);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	if (report->child > 0)
+	if (report->child > 0) {
 		kill(report->child, SIGKILL);
+		EXPECT_EQ(report->child, waitpid(report->child, NULL, 0));
+	}
 	uio_close(&dev);
 	EXPECT_EQ(0, uio_bus_master(name));
 	return in_time;
