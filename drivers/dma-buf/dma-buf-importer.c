@@ -91,7 +91,7 @@ static DEFINE_SPINLOCK(importer_fops_lock);
  * they are in the linear map. So this is unique, and has few significant bits:
  * each six of them are a level of the tree.
  */
-static unsigned long importer_key(const struct dma_buf *dmabuf)
+static unsigned long importer_key(struct dma_buf *dmabuf)
 {
 	return virt_to_phys(dmabuf) >> ilog2(sizeof(*dmabuf));
 }
@@ -750,8 +750,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_importer_file_close, "DMA_BUF");
 
 /* Most calls are about the same buffer as the one before. */
 static struct importer_mapping *
-importer_find_mapping(struct dma_buf_importer_file *f,
-		      const struct dma_buf *dmabuf)
+importer_find_mapping(struct dma_buf_importer_file *f, struct dma_buf *dmabuf)
 {
 	lockdep_assert_held(&f->importer->lock);
 
