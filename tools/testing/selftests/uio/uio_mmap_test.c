@@ -569,7 +569,7 @@ TEST_F(map, cannot_be_read_to_directly)
 		SKIP(return, "no disk at %s", name);
 	ASSERT_LE(0, fd);
 	mine = aligned_alloc(self->page, self->page);
-	ASSERT_TRUE(mine != NULL);
+	ASSERT_NE(NULL, mine);
 	EXPECT_EQ((ssize_t)self->page, pread(fd, mine, self->page, 0));
 	free(mine);
 	EXPECT_ERRNO(EFAULT, pread(fd, self->buf.vaddr, self->page, 0));

@@ -396,12 +396,13 @@ TEST_F(nvme, unbound_at_work)
 
 /*
  * A large buffer of the system heap: 1 GiB with holes in it, or where that is
- * too much 64 MiB or less, of memory in which hardly two free pages are
+ * too much up to 32 MiB and a bit of memory in which hardly two free pages are
  * neighbours.
  */
 #define LARGE_SIZE	(1024ULL << 20)
-#define PIECES_SIZE	(64ULL << 20)
-#define SPARE_SIZE	(16ULL << 20)
+#define PIECES_SIZE	(32ULL << 20)
+#define SPARE_SIZE	(16ULL << 20)	/* the kernel's, or a twelfth */
+#define SPARE_PART	12
 #define NR_HOLES	256
 #define HOLE_SIZE	(1024ULL << 10)
 #define STAMP		0x5eedULL
@@ -417,13 +418,13 @@ FIXTURE(large)
 	struct uio_nvme_mem block_mem;
 };
 
-/* Keep every second page of nearly all memory. */
-static int fragment(struct uio_frames *frames)
+/* Keep every second page of all memory but @spare bytes. */
+static int fragment(struct uio_frames *frames, __u64 spare)
 {
 	size_t i, page = uio_page_size();
 	int ret;
 
-	ret = uio_frames_take(frames, uio_meminfo("MemFree") - SPARE_SIZE);
+	ret = uio_frames_take(frames, uio_meminfo("MemFree") - spare);
 	for (i = 0; !ret && i < frames->nr; i += 2)
 		if (madvise(frames->mem + i * page, page, MADV_DONTNEED))
 			ret = -errno;
@@ -452,7 +453,7 @@ static int make_holes(int *between)
 
 FIXTURE_SETUP(large)
 {
-	__u64 size = LARGE_SIZE, room;
+	__u64 size = LARGE_SIZE, spare, room;
 	int i;
 
 	self->buf.fd = -1;
@@ -464,10 +465,16 @@ FIXTURE_SETUP(large)
 	if (uio_meminfo("MemFree") > (__s64)LARGE_SIZE * 2) {
 		ASSERT_EQ(0, make_holes(self->between));
 	} else {
-		ASSERT_EQ(0, fragment(&self->frames));
-		/* A CMA area is not for the system heap. */
+		spare = uio_meminfo("MemFree") / SPARE_PART;
+		spare = spare < SPARE_SIZE ? SPARE_SIZE : spare;
+		ASSERT_EQ(0, fragment(&self->frames, spare));
+		/*
+		 * A CMA area is not for the system heap, and what is in one
+		 * piece is what that takes first.
+		 */
 		room = (uio_meminfo("MemFree") - uio_meminfo("CmaFree")) / 2;
-		size = room < PIECES_SIZE ? room : PIECES_SIZE;
+		size = spare + PIECES_SIZE;
+		size = room < size ? room : size;
 	}
 	size = size / UIO_NVME_PAGE * UIO_NVME_PAGE;
 	ASSERT_EQ(0, uio_buffer_alloc(&self->buf, "system", size));
