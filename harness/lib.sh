@@ -36,6 +36,14 @@ need_source() {
 		die "no source of Linux $1 yet, run: harness/fetch $1"
 }
 
+# vm_dir KERNEL: where it is built for ARCH, x86_64 by default, and boots
+vm_dir() {
+	case ${ARCH:-x86_64} in
+	x86_64) printf '%s\n' "$OUT/vm-$1" ;;
+	*) printf '%s\n' "$OUT/vm-$1-$ARCH" ;;
+	esac
+}
+
 # Every top-level directory that a kernel tree has as well is overlay: our new
 # files, at their place there. Paths relative to TOP.
 overlay_dirs() {

@@ -18,3 +18,6 @@ s/&importer_attach_ops, m);/dmabuf->ops->pin ? \&importer_attach_ops : NULL, m);
 /if (mem_accounting)/,+1d
 # Reset controllers were found by device tree nodes only.
 /uio_test_controller\.fwnode = /d
+# A device's flags were bit fields, this one not on all architectures.
+s/^\tdev_set_dma_coherent(dev);/#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE\n\tdev->dma_coherent = true;\n#endif/
+s/^\tdev_clear_dma_coherent(other);/#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE\n\tother->dma_coherent = false;\n#endif/

@@ -11,6 +11,7 @@
 #include <linux/dma-buf-importer.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -42,6 +43,8 @@ static struct device *heap_device(struct kunit *test, const char *role)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	KUNIT_ASSERT_EQ(test, 0, dma_coerce_mask_and_coherent(dev,
 							      DMA_BIT_MASK(32)));
+	/* by default where the architecture has other devices as well, too */
+	dev_set_dma_coherent(dev);
 	return dev;
 }
 
@@ -141,7 +144,22 @@ static void heap_limits(struct kunit *test)
 
 	/* nothing of it is kept */
 	KUNIT_EXPECT_EQ(test, 0, dev_coherent_heap_set_mask(heap,
-							    DMA_BIT_MASK(28)));
+							    DMA_BIT_MASK(64)));
+	dev_coherent_heap_remove(heap, false);
+}
+
+static void heap_limit_of_mask(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf;
+	int ret;
+
+	ret = dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(28));
+	if (ret == -EIO) {
+		dev_coherent_heap_remove(heap, false);
+		kunit_skip(test, "memory begins above 256 MiB");
+	}
+	KUNIT_EXPECT_EQ(test, 0, ret);
 	dmabuf = dev_coherent_heap_alloc(heap, SZ_256M + PAGE_SIZE, O_RDWR);
 	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(dmabuf), -ENOMEM);
 	dev_coherent_heap_remove(heap, false);
@@ -153,11 +171,11 @@ static void heap_mask_is_locked(struct kunit *test)
 	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
 
 	KUNIT_EXPECT_EQ(test, -EBUSY,
-			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(30)));
+			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(64)));
 	dma_buf_put(dmabuf);
 	flush_delayed_fput();
 	KUNIT_EXPECT_EQ(test, 0,
-			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(30)));
+			dev_coherent_heap_set_mask(heap, DMA_BIT_MASK(64)));
 	dev_coherent_heap_remove(heap, false);
 }
 
@@ -241,6 +259,33 @@ static void heap_revokes_other_importer(struct kunit *test)
 	dma_buf_importer_file_close(&f);
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(imp));
 	dma_buf_put(dmabuf);
+}
+
+static void heap_refuses_incoherent_importer(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_get_dma_addr arg = { };
+	struct dma_buf_importer_file f;
+	struct dma_buf_importer *imp;
+
+	imp = kunit_kzalloc(test, sizeof(*imp), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, imp);
+	dma_buf_importer_init(imp, other, &other_ops);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, imp));
+	dev_clear_dma_coherent(other);
+	if (dev_is_dma_coherent(other))
+		kunit_mark_skipped(test, "no device is anything but coherent");
+	else
+		KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+				dma_buf_importer_get(&f, dmabuf, &arg));
+
+	dma_buf_importer_file_close(&f);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(imp));
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	dev_coherent_heap_remove(heap, false);
 }
 
 static void heap_buffer_outlives_heap(struct kunit *test)
@@ -365,10 +410,12 @@ static struct kunit_case heap_test_cases[] = {
 	KUNIT_CASE(heap_without_what_it_needs),
 	KUNIT_CASE(heap_minors_run_out),
 	KUNIT_CASE(heap_limits),
+	KUNIT_CASE(heap_limit_of_mask),
 	KUNIT_CASE(heap_mask_is_locked),
 	KUNIT_CASE(heap_maps_for_owner),
 	KUNIT_CASE(heap_refuses_static_importer),
 	KUNIT_CASE(heap_revokes_other_importer),
+	KUNIT_CASE(heap_refuses_incoherent_importer),
 	KUNIT_CASE(heap_buffer_outlives_heap),
 	KUNIT_CASE_SLOW(heap_removal_is_bounded),
 	KUNIT_CASE(heap_leaks_on_demand),

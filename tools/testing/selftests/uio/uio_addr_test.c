@@ -146,9 +146,9 @@ TEST_F(address, stable)
 	EXPECT_EQ(addr, now);
 	close(dmabuf);
 	close(dev_fd);
-	EXPECT_EQ(1, uio_bus_master(self->dev.name));
+	EXPECT_EQ(1, test_bus_master(&self->dev, 1));
 	EXPECT_EQ(0, get_in_child(self->buf.fd, self->dev.fd, addr));
-	EXPECT_EQ(1, uio_bus_master(self->dev.name));
+	EXPECT_EQ(1, test_bus_master(&self->dev, 1));
 	ASSERT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &now));
 	EXPECT_EQ(addr, now);
 }
@@ -161,9 +161,9 @@ TEST_F(address, put)
 	ASSERT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
 	EXPECT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
 	EXPECT_EQ(-ENOENT, uio_dma_put(self->buf.fd, self->dev.fd));
-	EXPECT_EQ(0, uio_bus_master(self->dev.name));
+	EXPECT_EQ(0, test_bus_master(&self->dev, 0));
 	EXPECT_EQ(0, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
-	EXPECT_EQ(1, uio_bus_master(self->dev.name));
+	EXPECT_EQ(1, test_bus_master(&self->dev, 1));
 	EXPECT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
 }
 
@@ -360,7 +360,7 @@ TEST_F(heap, mask_busy)
 	ASSERT_EQ(0, uio_dma_addr(other.fd, self->dev.fd, &addr));
 	ASSERT_EQ(0, uio_dma_addr(other.fd, fd, &addr));
 	close(fd);
-	EXPECT_EQ(1, uio_bus_master(self->dev.name));
+	EXPECT_EQ(1, test_bus_master(&self->dev, 1));
 	EXPECT_EQ(-EBUSY, uio_set_dma_mask_bits(number, 32));
 	ASSERT_EQ(0, uio_dma_put(other.fd, self->dev.fd));
 	EXPECT_EQ(0, uio_set_dma_mask_bits(number, 32));
@@ -390,7 +390,7 @@ TEST_F(heap, of_another_device)
 		/* Nor has it where the device does not reach all memory. */
 		EXPECT_EQ(-EOPNOTSUPP, ret);
 		EXPECT_FALSE(uio_iommu_translates(other.name));
-		EXPECT_EQ(0, uio_bus_master(other.name));
+		EXPECT_EQ(0, test_bus_master(&other, 0));
 	}
 	uio_close(&other);
 	EXPECT_EQ(0, uio_dma_put(buf.fd, self->dev.fd));

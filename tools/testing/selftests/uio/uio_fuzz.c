@@ -92,6 +92,7 @@
  * @heap_fd: its heap, open; -1 if not
  * @heap_gone: the device was unbound since the heap was opened
  * @reaches: 1 if memory of any kind can be mapped, 0 if not, by DMA mask
+ * @refuses: 1 if this machine has nothing for a device with such a DMA mask
  */
 struct device {
 	const char *name;
@@ -104,6 +105,7 @@ struct device {
 	int heap_fd;
 	bool heap_gone;
 	bool reaches[65];
+	bool refuses[65];
 };
 
 /**
@@ -2003,6 +2005,8 @@ static void op_mask(void)
 	else if (count_maps(dev, false) || count_maps(dev, true) ||
 		 count_parked(dev) || count_heap_buffers(dev))
 		want = -EBUSY;
+	else if (d->refuses[n])
+		want = -EIO;
 	start("mask", dev, -1, n, 0);
 	expect(want, LIB(uio_set_dma_mask_bits(d->number, n)), 0, 0);
 	if (!want)
@@ -2989,6 +2993,10 @@ static void find_reach(int dev)
 
 	for (i = 0; i < ARRAY_SIZE(bits); i++) {
 		ret = uio_set_dma_mask_bits(d->number, bits[i]);
+		if (ret == -EIO && bits[i] < DEFAULT_BITS) {
+			d->refuses[bits[i]] = true;
+			continue;
+		}
 		if (ret)
 			die("mask of %d bits: %s", bits[i], strerror(-ret));
 		d->bits = bits[i];

@@ -99,12 +99,13 @@ TEST_F(irq, read_takes_four_bytes)
 {
 	static const size_t wrong[] = { 0, 1, 3, 5, 8, 4096 };
 	struct uio_device *dev = &self->dev;
-	void *unmapped = make_bad_pointer(POINTER_UNMAPPED, NULL, 4);
 	static char buf[4096];
+	void *unmapped;
 	unsigned int i;
 	__u32 count;
 
 	raise_irq(dev);
+	unmapped = make_bad_pointer(POINTER_UNMAPPED, NULL, 4);
 	ASSERT_EQ(POLLIN, wait_readable(dev->fd, TIMEOUT_MS));
 	for (i = 0; i < ARRAY_SIZE(wrong); i++)
 		EXPECT_ERRNO(EINVAL, read(dev->fd, buf, wrong[i]));

@@ -59,6 +59,9 @@ FIXTURE_SETUP(suspend)
 	    !offers("/sys/power/pm_test", variant->level))
 		SKIP(return, "no suspending to %s, or no test of that",
 		     variant->state);
+	if (!strcmp(variant->level, "core") &&
+	    !offers("/sys/power/mem_sleep", "deep"))
+		SKIP(return, "%s is no deeper than freeze", variant->state);
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
 	if (!test_open(_metadata, &self->idle, 1))

@@ -49,6 +49,12 @@ static inline bool test_open(struct __test_metadata *_metadata,
 	return true;
 }
 
+/* May the device master the bus? @otherwise where nothing but the driver knows. */
+static inline int test_bus_master(const struct uio_device *dev, int otherwise)
+{
+	return uio_is_pci(dev) ? uio_bus_master(dev->name) : otherwise;
+}
+
 /* Bind a device of CONFIG_UIO_TEST, or skip the test. */
 static inline bool test_bind(struct __test_metadata *_metadata,
 			     const char *name, const char *driver)

@@ -63,6 +63,11 @@ void *uio_mmap(struct uio_device *dev, unsigned int index)
 		    MAP_SHARED, dev->fd, (off_t)index * uio_page_size());
 }
 
+bool uio_is_pci(const struct uio_device *dev)
+{
+	return !strncmp(dev->sysfs, "/sys/bus/pci/", 13);
+}
+
 /*
  * Which map is a BAR of a PCI device. The number of a map does not tell: BARs
  * that are no memory have none, and some come after others.

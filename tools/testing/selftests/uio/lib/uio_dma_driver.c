@@ -12,6 +12,7 @@
 static const struct uio_dma_driver_ops * const driver_ops[] = {
 	&edu_ops,
 	&lsi_ops,
+	&zdma_ops,
 };
 
 int uio_dma_driver_probe(struct uio_device *dev)

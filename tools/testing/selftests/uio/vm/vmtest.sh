@@ -14,7 +14,7 @@ SELFTESTS=$TREE/tools/testing/selftests
 usage() {
 	cat <<EOF
 Usage: vmtest.sh [options]
-  -o DIR    where to build and to keep logs (default: $TREE/.uio-vm)
+  -o DIR    where to build and to keep logs (default: .uio-vm in this tree)
   -d        debug kernel: KASAN, lockdep, DMA_API_DEBUG, fault injection, ...
   -m        UIO as modules
   -g        measure what is executed, see config.gcov; each boot leaves its
@@ -35,15 +35,17 @@ Usage: vmtest.sh [options]
   -b        build only
   -q        build only the kernel, which was configured and built before
   -K DIR    build nothing, boot the kernel in DIR: its build directory, or copies
-            of vmlinux, usr/gen_init_cpio and the modules from there
+            of its image, usr/gen_init_cpio and the modules from there
   -D        demo: one boot, one program (see -x), its output here
   -j N      jobs (default: one per CPU)
   -P N      boots at a time (default: one per CPU)
   -l        list the boots
   -h        this text
 
-ACCEL=kvm boots with KVM (default: tcg). QEMU, CC, MAKE and ccache are taken
-from PATH or the environment; any other environment is the kernel build's own.
+ARCH=arm64 builds and boots that (default: x86_64), CROSS_COMPILE says with what.
+ACCEL=kvm boots with KVM (default: tcg). QEMU, CC, CC32, MAKE and ccache are
+taken from PATH or the environment; any other environment is the kernel build's
+own.
 
 Exit status: 0 all passed, 1 a test failed, 2 the kernel broke or did not come
 to the end, 3 it could not be built, 4 nothing was run.
@@ -53,7 +55,7 @@ EOF
 say() { printf 'vmtest: %s\n' "$*"; }
 stop() { printf 'vmtest: error: %s\n' "$2" >&2; exit "$1"; }
 
-out=$TREE/.uio-vm
+out=''
 debug='' module='' demo='' kunit_only='' build_only=''
 want_boots='' want_programs='' fragments='' commands='' limit=''
 variables='' append='' extra_files='' quick='' boot_kernel='' gcov=''
@@ -61,8 +63,34 @@ counted=''
 jobs=$(nproc)
 parallel=$(nproc)
 
-# The boots file without comments and the blanks around "|".
-boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$HERE/boots"; }
+arch=${ARCH:-x86_64}
+case $arch in
+x86_64)
+	cross=${CROSS_COMPILE:-}
+	qemu=${QEMU:-qemu-system-x86_64}
+	cc32=${CC32:-${CC:-gcc} -m32} arch32=x86_64
+	image=vmlinux
+	boots_file=$HERE/boots
+	# A busy host can make the guest believe that its timer does not work.
+	machine_params='console=ttyS0 no_timer_check'
+	packages='qemu-system-x86, libc6-dev-i386'
+	;;
+arm64)
+	cross=${CROSS_COMPILE-aarch64-linux-gnu-}
+	qemu=${QEMU:-qemu-system-aarch64}
+	cc32=${CC32:-arm-linux-gnueabihf-gcc} arch32=arm
+	image=arch/arm64/boot/Image
+	boots_file=$HERE/boots.arm64
+	machine_params=console=ttyAMA0
+	packages='qemu-system-arm, gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf'
+	;;
+*)
+	stop 3 "no boots for ARCH=$arch"
+	;;
+esac
+
+# That file without comments and the blanks around "|".
+boots() { sed 's/ *| */|/g; s/^ *//; s/ *$//; /^#/d; /^$/d' "$boots_file"; }
 
 while getopts 'o:dmgc:t:p:x:f:T:e:ika:bqK:Dj:P:lh' opt; do
 	case $opt in
@@ -105,11 +133,11 @@ variant=builtin
 for fragment in $fragments; do
 	variant=$fragment-$variant
 done
+[ -n "$out" ] || out=$TREE/.uio-vm${ARCH:+-$ARCH}
 mkdir -p "$out"
 out=$(realpath "$out")
 kernel=${boot_kernel:-$out/kernel-$variant}
 accel=${ACCEL:-tcg}
-qemu=${QEMU:-qemu-system-x86_64}
 
 # Nanoseconds for one instruction, as a power of two: the debug kernel gets as
 # far in a given time as others.
@@ -120,9 +148,9 @@ fi
 
 # A second compiler run with the same result is waste. The variables make the
 # result the same wherever the tree lies.
-cc=${CC:-gcc}
+cc=${CC:-${cross}gcc}
 if command -v ccache >/dev/null; then
-	cc="ccache $cc"
+	cc="ccache $cc" cc32="ccache $cc32"
 	export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$(dirname "$TREE")}
 	export CCACHE_NOHASHDIR=1
 	export CCACHE_IGNOREOPTIONS='-fmacro-prefix-map=* -ffile-prefix-map=*'
@@ -134,7 +162,7 @@ export KBUILD_BUILD_USER=vmtest KBUILD_BUILD_HOST=vmtest
 make_vars=()
 
 kmake() {
-	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH=x86_64 CC="$cc" -j"$jobs" \
+	"${MAKE:-make}" -C "$TREE" O="$kernel" ARCH="$arch" CROSS_COMPILE="$cross" CC="$cc" -j"$jobs" \
 		"${make_vars[@]}" "$@"
 }
 
@@ -202,7 +230,8 @@ check_config() {
 }
 
 build_kernel() {
-	local files=("$HERE/config") targets=(vmlinux) fragment
+	local files=("$HERE/config" "$HERE/config.$arch") fragment
+	local targets=("$(basename "$image")")
 
 	[ -z "$module" ] || targets+=(modules)
 	for fragment in $fragments ${module:+module}; do
@@ -226,12 +255,24 @@ build_kernel() {
 	logged "$kernel/headers.log" "exporting its headers" kmake headers
 }
 
-# build_tests DIRECTORY TO [CC]
+# build_tests DIRECTORY TO [CC HEADERS]
 build_tests() {
 	mkdir -p "$2"
 	LDFLAGS='-static -s' logged "$2.log" "building $(basename "$1")${3:+ with $3}" \
 		"${MAKE:-make}" -C "$SELFTESTS/$1" OUTPUT="$2" CC="${3:-$cc}" \
-		KHDR_INCLUDES="-isystem $kernel/usr/include" -j"$jobs" all
+		KHDR_INCLUDES="-isystem ${4:-$kernel}/usr/include" -j"$jobs" all
+}
+
+# 32-bit programs may need the headers of another architecture.
+build_tests32() {
+	local headers=$kernel
+
+	if [ "$arch32" != "$arch" ]; then
+		headers=$out/headers-$arch32
+		logged "$headers.log" "exporting the headers of $arch32" \
+			"${MAKE:-make}" -C "$TREE" O="$headers" ARCH="$arch32" headers
+	fi
+	build_tests uio "$1" "$cc32" "$headers"
 }
 
 # One line a program that a selftest directory runs: NAME PATH-IN-GUEST
@@ -251,16 +292,16 @@ selected() {
 build_programs() {
 	tests=$out/tests
 	mkdir -p "$tests"
-	${CC:-gcc} -O2 -Wall -static -o "$out/init" "$HERE/init.c"
+	$cc -O2 -Wall -static -o "$out/init" "$HERE/init.c"
 	[ -z "$kunit_only" ] || return 0
 	build_tests uio "$tests/uio"
 	[ -z "$demo" ] || return 0
 	build_tests dmabuf-heaps "$tests/dmabuf-heaps"
 	echo 'int main(void) { return 0; }' >"$tests/m32.c"
-	if ${CC:-gcc} -m32 -static -o "$tests/m32" "$tests/m32.c" 2>/dev/null; then
-		build_tests uio "$tests/uio32" "$cc -m32"
+	if $cc32 -static -o "$tests/m32" "$tests/m32.c" 2>/dev/null; then
+		build_tests32 "$tests/uio32"
 	else
-		say "no 32-bit programs: no libc to link them (Debian: libc6-dev-i386)"
+		say "no 32-bit programs: nothing that links them (Debian: $packages)"
 		rm -rf "$tests/uio32"
 	fi
 }
@@ -356,9 +397,36 @@ judge() {
 	[ -n "$demo" ] || [ "$(wc -l <"$dir/cases")" -gt 1 ] || return 4
 }
 
+pci_devices=(
+	-device "edu,dma_mask=0xffffffffffffffff,addr=04.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=05.0"
+	-device "edu,addr=06.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=10.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=11.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=12.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=13.0"
+	-device "edu,dma_mask=0xffffffffffffffff,addr=14.0"
+	-device "nvme,drive=disk,serial=vmtest,addr=16.0"
+	-device "nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=17.0"
+	-device "lsi53c895a,addr=18.0"
+)
+
+# edit_dtb DIR SCRIPT [options of QEMU]: the device tree that QEMU would make, as
+# changed by the sed script, in DIR/dtb
+edit_dtb() {
+	local dir=$1 script=$2 dtc=$kernel/scripts/dtc/dtc
+	shift 2
+
+	"$qemu" "$@" -machine dumpdtb="$dir/dtb.0" -nodefaults -display none \
+		>"$dir/dtb.log" 2>&1 || true
+	"$dtc" -q -I dtb -O dts "$dir/dtb.0" | sed -f "$script" >"$dir/dts"
+	"$dtc" -q -I dts -O dtb -o "$dir/dtb" "$dir/dts"
+}
+
 run_boot() {
 	local line=$1 name memory cpus flags args params expect
-	local dir start=$SECONDS rc=0 env='' ports=()
+	local dir start=$SECONDS rc=0 env='' ports=() dtb
+	local bus=pci,addr=03.0 devices=("${pci_devices[@]}")
 
 	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
 	[ -z "$demo$commands" ] || flags=''
@@ -376,12 +444,18 @@ run_boot() {
 
 	[[ $flags != *kunit* ]] || env+=' VM_KUNIT=1 kunit.enable=1 kunit.autorun=1'
 	env+=" VM_TIMEOUT=$program_limit$variables"
-	# A busy host can make the guest believe that its timer does not work.
-	params="no_timer_check $params"
-	params="console=ttyS0 panic=-1 oops=panic panic_on_warn=1 $params $append"
+	params="$machine_params panic=-1 oops=panic panic_on_warn=1 $params $append"
 	[ -z "$debug" ] || params+=' hung_task_panic=1'
 
-	[ -z "$gcov" ] || ports=(-chardev "file,id=gcov,path=$dir/gcov.tar"
+	if [[ $flags == *bare* ]]; then
+		bus=device devices=()
+	fi
+	dtb=$(sed -n 's/.*dts:\([^ ]*\).*/\1/p' <<<"$flags")
+	# shellcheck disable=SC2086 # they are lists
+	[ -z "$dtb" ] || edit_dtb "$dir" "$HERE/$dtb" $args -m "$memory" -smp "$cpus"
+
+	ports=(-device "virtserialport,chardev=result,name=result")
+	[ -z "$gcov" ] || ports+=(-chardev "file,id=gcov,path=$dir/gcov.tar"
 		-device "virtserialport,chardev=gcov,name=gcov")
 
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
@@ -391,22 +465,10 @@ run_boot() {
 		-nodefaults -no-user-config -no-reboot -display none \
 		-chardev "file,id=console,path=$dir/console" -serial chardev:console \
 		-chardev "file,id=result,path=$dir/result" \
-		-device virtio-serial-pci,addr=03.0 \
-		-device virtserialport,chardev=result,name=result "${ports[@]}" \
-		-device edu,dma_mask=0xffffffffffffffff,addr=04.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=05.0 \
-		-device edu,addr=06.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=10.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=11.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=12.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=13.0 \
-		-device edu,dma_mask=0xffffffffffffffff,addr=14.0 \
 		-blockdev "driver=file,filename=$dir/disk,node-name=disk" \
-		-device nvme,drive=disk,serial=vmtest,addr=16.0 \
 		-blockdev driver=null-co,node-name=disk1,size=16777216 \
-		-device nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=17.0 \
-		-device lsi53c895a,addr=18.0 \
-		-kernel "$kernel/vmlinux" -initrd "$dir/initramfs" \
+		-device "virtio-serial-$bus" "${ports[@]}" "${devices[@]}" \
+		-kernel "$kernel/$image" ${dtb:+-dtb "$dir/dtb"} -initrd "$dir/initramfs" \
 		-append "$params$env" </dev/null >"$dir/qemu" 2>&1 &
 	child=$!
 	if [ -n "$demo" ]; then
@@ -490,7 +552,7 @@ main() {
 	local line name result=0 matched=''
 
 	command -v "$qemu" >/dev/null || [ -n "$build_only" ] ||
-		stop 3 "no $qemu (Debian: qemu-system-x86)"
+		stop 3 "no $qemu (Debian: $packages)"
 	if [ -z "$boot_kernel" ]; then
 		build_kernel
 		[ -n "$quick" ] || build_programs

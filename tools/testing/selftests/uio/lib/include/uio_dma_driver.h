@@ -164,6 +164,7 @@ struct uio_dma_driver {
 
 extern const struct uio_dma_driver_ops edu_ops;
 extern const struct uio_dma_driver_ops lsi_ops;
+extern const struct uio_dma_driver_ops zdma_ops;
 
 int uio_dma_driver_probe(struct uio_device *dev);
 void uio_dma_driver_remove(struct uio_device *dev);

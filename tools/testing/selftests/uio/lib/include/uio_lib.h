@@ -144,6 +144,7 @@ int uio_open(struct uio_device *dev, const char *name);
 int uio_open_driver(struct uio_device *dev, const char *name);
 void uio_close(struct uio_device *dev);
 void *uio_mmap(struct uio_device *dev, unsigned int index);
+bool uio_is_pci(const struct uio_device *dev);
 int uio_pci_bar_map(const struct uio_device *dev, int bar);
 int uio_irq_unmask(struct uio_device *dev);
 int uio_irq_wait(int fd, int timeout_ms, __u32 *count);
