@@ -14,7 +14,7 @@ each = @set -e; for k in $(1); do $(2); done
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
-.PHONY: help demo demo-nvme bench check check-long gate install fetch series tree apply kernel selftest kunit fuzz static mutants coverage diff clean
+.PHONY: help demo demo-nvme bench check check-long gate install fetch series tree apply kernel selftest kunit fuzz static cross mutants coverage diff clean
 
 help:
 	@echo 'make demo        watch a user-space driver do DMA (K=$(firstword $(ALL)))'
@@ -30,6 +30,7 @@ help:
 	@echo 'make kunit       boot and run the KUnit suites only'
 	@echo 'make fuzz        boot and make random calls for SECS=600 seconds, with coverage'
 	@echo 'make static      checkpatch, kernel-doc, W=1, sparse, every patch builds alone'
+	@echo 'make cross       compile what is touched for 32 bits, big-endian and others'
 	@echo 'make mutants     put each bug of mutants/ in: does its test fail? ONLY=a,b chooses'
 	@echo 'make bench       what things cost, beside what else there is for the purpose'
 	@echo 'make gate        do the hot paths take as many instructions as they did?'
@@ -38,6 +39,7 @@ help:
 	@echo 'make clean       remove out/'
 	@echo
 	@echo 'K=6.12 or K="6.12 7.3" chooses kernels ($(ALL)), D=1 the debug kernel, ACCEL=kvm KVM.'
+	@echo 'ARCH=arm64 with check, selftest, kernel, kunit: that machine.'
 
 install:
 	@harness/install
@@ -84,6 +86,10 @@ kunit: tree
 
 fuzz: tree
 	$(call each,$(call pick,$(NEWEST)),harness/fuzz $$k $(if $(SECS),$(SECS),600) $(vm_flags))
+
+cross: tree
+	@ARCH=cross harness/install
+	$(call each,$(call pick,$(NEWEST)),harness/cross $$k)
 
 static: fetch
 	$(call each,$(call pick,$(ALL)),harness/static $$k)

@@ -42,7 +42,8 @@ Usage: vmtest.sh [options]
   -l        list the boots
   -h        this text
 
-ARCH=arm64 builds and boots that (default: x86_64), CROSS_COMPILE says with what.
+ARCH=arm64 or arm builds and boots that (default: x86_64), CROSS_COMPILE says with
+what.
 ACCEL=kvm boots with KVM (default: tcg). QEMU, CC, CC32, MAKE and ccache are
 taken from PATH or the environment; any other environment is the kernel build's
 own.
@@ -83,6 +84,15 @@ arm64)
 	boots_file=$HERE/boots.arm64
 	machine_params=console=ttyAMA0
 	packages='qemu-system-arm, gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf'
+	;;
+arm)
+	cross=${CROSS_COMPILE-arm-linux-gnueabihf-}
+	qemu=${QEMU:-qemu-system-arm}
+	cc32='' arch32=''
+	image=arch/arm/boot/zImage
+	boots_file=$HERE/boots.arm
+	machine_params=console=ttyAMA0
+	packages='qemu-system-arm, gcc-arm-linux-gnueabihf'
 	;;
 *)
 	stop 3 "no boots for ARCH=$arch"
@@ -150,7 +160,7 @@ fi
 # result the same wherever the tree lies.
 cc=${CC:-${cross}gcc}
 if command -v ccache >/dev/null; then
-	cc="ccache $cc" cc32="ccache $cc32"
+	cc="ccache $cc" cc32=${cc32:+"ccache $cc32"}
 	export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$(dirname "$TREE")}
 	export CCACHE_NOHASHDIR=1
 	export CCACHE_IGNOREOPTIONS='-fmacro-prefix-map=* -ffile-prefix-map=*'
@@ -297,6 +307,7 @@ build_programs() {
 	build_tests uio "$tests/uio"
 	[ -z "$demo" ] || return 0
 	build_tests dmabuf-heaps "$tests/dmabuf-heaps"
+	[ -n "$cc32" ] || return 0
 	echo 'int main(void) { return 0; }' >"$tests/m32.c"
 	if $cc32 -static -o "$tests/m32" "$tests/m32.c" 2>/dev/null; then
 		build_tests32 "$tests/uio32"
