@@ -39,7 +39,7 @@ help:
 	@echo 'make clean       remove out/'
 	@echo
 	@echo 'K=6.12 or K="6.12 7.3" chooses kernels ($(ALL)), D=1 the debug kernel, ACCEL=kvm KVM.'
-	@echo 'ARCH=arm64 with check, selftest, kernel, kunit: that machine.'
+	@echo 'ARCH=arm64 or arm with check, selftest, kernel, kunit: that machine.'
 
 install:
 	@harness/install
@@ -60,7 +60,7 @@ bench: tree
 		harness/vm $$k -D -t iommu-pt -a cma=256M -T 1800 -x 'uio_bench $(if $(RUNS),$(RUNS),41)')
 
 check: install
-	@harness/check $(call pick,$(ALL))
+	@harness/check $(call pick,$(if $(filter-out x86_64,$(ARCH)),$(NEWEST),$(ALL)))
 
 check-long: install
 	@harness/check-long $(call pick,$(NEWEST))

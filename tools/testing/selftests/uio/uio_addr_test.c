@@ -472,4 +472,44 @@ TEST_F(mask, holds)
 	}
 }
 
+/*
+ * Some buses add something to addresses: UIO_TEST_BUS_DEVICE is on one, which sees
+ * the memory at 0 at UIO_TEST_BUS_OFFSET. The address to program is the bus's.
+ */
+TEST(bus_address_is_not_physical)
+{
+	const char *name = getenv("UIO_TEST_BUS_DEVICE");
+	const char *text = getenv("UIO_TEST_BUS_OFFSET");
+	__u64 offset, phys, addr;
+	struct uio_device dev;
+	struct uio_buffer buf;
+	int memfd;
+	void *mem;
+
+	if (!name || !text)
+		SKIP(return, "no bus here that adds to addresses");
+	offset = strtoull(text, NULL, 0);
+	ASSERT_NE(0, offset);
+	ASSERT_EQ(0, uio_open_driver(&dev, name));
+
+	ASSERT_EQ(0, uio_buffer_udmabuf(&buf, uio_page_size(), &memfd));
+	mem = mmap(NULL, buf.size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	memset(mem, 1, buf.size);
+	ASSERT_EQ(0, uio_phys_addr(mem, &phys));
+	ASSERT_EQ(0, uio_dma_addr(buf.fd, dev.fd, &addr));
+	EXPECT_EQ(phys + offset, addr);
+	munmap(mem, buf.size);
+	close(memfd);
+	uio_buffer_free(&buf);
+
+	/* Where the heap's memory is for the CPU, nobody tells. */
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, dev.number, 1));
+	ASSERT_EQ(0, uio_dma_addr(buf.fd, dev.fd, &addr));
+	EXPECT_LE(offset, addr);
+	EXPECT_GT(offset + uio_meminfo("MemTotal") * 2, addr);
+	uio_buffer_free(&buf);
+	uio_close(&dev);
+}
+
 TEST_HARNESS_MAIN

@@ -1989,6 +1989,7 @@ static void op_mask(void)
 	const char *text = bad[rnd(ARRAY_SIZE(bad))];
 	struct device *d = &devices[dev];
 	char path[UIO_PATH_LEN];
+	int ret, ms;
 	long want = 0;
 
 	if (one_in(2)) {
@@ -2008,7 +2009,13 @@ static void op_mask(void)
 	else if (d->refuses[n])
 		want = -EIO;
 	start("mask", dev, -1, n, 0);
-	expect(want, LIB(uio_set_dma_mask_bits(d->number, n)), 0, 0);
+	ret = uio_set_dma_mask_bits(d->number, n);
+	/* A work item may be about to drop a buffer that was revoked. */
+	for (ms = 0; ret == -EBUSY && !want && ms < SETTLE_MS; ms++) {
+		uio_msleep(1);
+		ret = uio_set_dma_mask_bits(d->number, n);
+	}
+	expect(want, LIB(ret), 0, 0);
 	if (!want)
 		d->bits = n;
 }
