@@ -147,6 +147,38 @@ static __u64 walk_all(struct bench *b)
 	return now_ns() - start;
 }
 
+/* One piece after the other, and then again. */
+static __u64 get_next(struct bench *b)
+{
+	struct dma_buf_get_dma_addr get;
+	__u64 start = now_ns();
+	int i;
+
+	for (i = 0; i < REPEAT; i++) {
+		check(uio_dma_get(b->buf.fd, b->dev.fd, 0, b->offset, &get),
+		      "GET_DMA_ADDR");
+		b->offset += get.len;
+		if (b->offset == b->size)
+			b->offset = 0;
+	}
+	return (now_ns() - start) / REPEAT;
+}
+
+/* In no order: steps that are prime to the number of pieces, and large. */
+static __u64 get_any(struct bench *b)
+{
+	struct dma_buf_get_dma_addr get;
+	__u64 start = now_ns();
+	int i;
+
+	for (i = 0; i < REPEAT; i++) {
+		check(uio_dma_get(b->buf.fd, b->dev.fd, 0, b->offset, &get),
+		      "GET_DMA_ADDR");
+		b->offset = (b->offset + 389 * uio_page_size()) % b->size;
+	}
+	return (now_ns() - start) / REPEAT;
+}
+
 static __u64 map_cold(struct bench *b)
 {
 	__u64 start = now_ns(), addr;
@@ -221,6 +253,29 @@ static void bench_many(struct bench *b)
 		close(fd[have]);
 	free(fd);
 	b->buf.fd = -1;
+}
+
+/* Nor on how many pieces the buffer has, if they are asked for in order. */
+static void bench_pieces(struct bench *b)
+{
+	static const unsigned int count[] = { 1, 16, 256, 1024 };
+	static struct uio_seg seg[1024];
+	char name[64];
+	unsigned int i;
+	int nr;
+
+	for (i = 0; i < ARRAY_SIZE(count); i++) {
+		b->size = count[i] * uio_page_size();
+		b->offset = 0;
+		check(uio_buffer_udmabuf(&b->buf, b->size, NULL), "udmabuf");
+		nr = uio_dma_walk(b->buf.fd, b->dev.fd, seg, ARRAY_SIZE(seg));
+		check(nr, "walk");
+		snprintf(name, sizeof(name), "GET next of %d pieces / unknown ioctl", nr);
+		measure(b, name, get_next, unknown_ioctl);
+		snprintf(name, sizeof(name), "GET any of %d pieces / unknown ioctl", nr);
+		measure(b, name, get_any, unknown_ioctl);
+		uio_buffer_free(&b->buf);
+	}
 }
 
 /*
@@ -422,6 +477,7 @@ int main(int argc, char **argv)
 	bench_memory(&b);
 	bench_engine(&b, argc > 3 ? argv[3] : "0000:00:18.0");
 	bench_many(&b);
+	bench_pieces(&b);
 	uio_close(&b.dev);
 	printf("end\n");
 	return 0;

@@ -139,6 +139,14 @@ int uio_buffer_alloc_device(struct uio_buffer *buf, int number, __u64 size)
 	return uio_buffer_alloc(buf, heap, size);
 }
 
+/* First those with even numbers, then the odd ones. */
+static __u64 nth_page(unsigned int i, unsigned int count)
+{
+	unsigned int even = (count + 1) / 2;
+
+	return i < even ? 2 * i : 2 * (i - even) + 1;
+}
+
 static int create_udmabuf(int memfd, __u64 size)
 {
 	unsigned int i, count = size / uio_page_size();
@@ -158,7 +166,7 @@ static int create_udmabuf(int memfd, __u64 size)
 	list->count = count;
 	for (i = 0; i < count; i++) {
 		list->list[i].memfd = memfd;
-		list->list[i].offset = (count - 1 - i) * uio_page_size();
+		list->list[i].offset = nth_page(i, count) * uio_page_size();
 		list->list[i].size = uio_page_size();
 	}
 	fd = ioctl(dev_fd, UDMABUF_CREATE_LIST, list);
@@ -170,7 +178,7 @@ static int create_udmabuf(int memfd, __u64 size)
 }
 
 /*
- * A buffer of ordinary pages. They go into the buffer last page first, so that
+ * A buffer of ordinary pages. Each second one goes into the buffer first, so that
  * it is scattered even where the pages happen to lie in order. The memfd they
  * belong to is returned if @memfd is not NULL.
  */
@@ -183,7 +191,8 @@ int uio_buffer_udmabuf(struct uio_buffer *buf, __u64 size, int *memfd)
 	mem = memfd_create("uio-selftest", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	if (mem < 0)
 		return -errno;
-	if (ftruncate(mem, size) || fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK)) {
+	if (ftruncate(mem, size) || fallocate(mem, 0, 0, size) ||
+	    fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK)) {
 		fd = -errno;
 		goto err_close;
 	}
