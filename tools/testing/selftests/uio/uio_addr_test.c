@@ -40,6 +40,9 @@ FIXTURE_VARIANT_ADD(address, drm) { .memory = UIO_MEMORY_DRM };
 
 FIXTURE_SETUP(address)
 {
+	__u64 addr;
+	int ret;
+
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
 	if (!test_set_mask(_metadata, &self->dev, 64))
@@ -47,6 +50,14 @@ FIXTURE_SETUP(address)
 	if (!test_alloc(_metadata, &self->buf, variant->memory, &self->dev,
 			BUFFER_SIZE))
 		return;
+
+	/* What is bounced must not come in larger pieces than that. */
+	ret = uio_dma_addr(self->buf.fd, self->dev.fd, &addr);
+	if (ret == -ENOMEM && variant->memory == UIO_MEMORY_CMA &&
+	    !uio_iommu_translates(self->dev.name))
+		SKIP(return, "the CMA area is out of reach, and not to be bounced");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, uio_dma_put(self->buf.fd, self->dev.fd));
 }
 
 FIXTURE_TEARDOWN(address)

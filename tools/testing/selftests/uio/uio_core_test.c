@@ -224,9 +224,9 @@ static bool memory_starts_below(__u64 limit)
 	file = fopen("/proc/iomem", "re");
 	if (!file)
 		return true;
-	while (fgets(line, sizeof(line), file))
-		if (strstr(line, "System RAM") && sscanf(line, "%llx", &start) == 1)
-			break;
+	while (start == ~0ULL && fgets(line, sizeof(line), file))
+		if (strstr(line, "System RAM"))
+			start = strtoull(line, NULL, 16);
 	fclose(file);
 	return start < limit;
 }

@@ -228,7 +228,7 @@ TEST_F(stop, fails_at_close)
 	close(dev->fd);
 	dev->fd = -1;
 	EXPECT_EQ(1, test_dma_get("stops"));
-	EXPECT_TRUE(test_dma_is_writing());
+	EXPECT_TRUE(test_dma_writes_within(TEST_DMA_LONG_MS));
 	EXPECT_EQ(dmabufs, uio_count_dmabufs());
 	EXPECT_EQ(-EBUSY, uio_set_dma_mask_bits(number, 40));
 	EXPECT_EQ(64, uio_dma_mask_bits(number));
@@ -447,7 +447,7 @@ TEST_F(memory, is_not_given_back_before)
 	wait_for_stop();
 	ASSERT_EQ(0, uio_heir_take_pages(&during));
 	EXPECT_TRUE(test_dma_is_permitted());
-	EXPECT_TRUE(test_dma_is_writing());
+	EXPECT_TRUE(test_dma_writes_within(TEST_DMA_LONG_MS));
 
 	ASSERT_TRUE(has_gone(pid, variant->end, self->step));
 	ASSERT_EQ(0, uio_heir_take_pages(&after));
@@ -475,7 +475,7 @@ TEST_F(memory, is_leaked_if_that_fails)
 	ASSERT_TRUE(has_gone(pid, variant->end, self->step));
 	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(count_stops(variant->end), test_dma_get("stops"));
-	EXPECT_TRUE(test_dma_is_writing());
+	EXPECT_TRUE(test_dma_writes_within(TEST_DMA_LONG_MS));
 	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 
 	/* The next user is not concerned. */
@@ -543,7 +543,7 @@ TEST_F(lent, is_not_given_back_before)
 	wait_for_stop();
 	ASSERT_EQ(0, uio_heir_take_pages(&during));
 	EXPECT_TRUE(test_dma_is_permitted());
-	EXPECT_TRUE(test_dma_is_writing());
+	EXPECT_TRUE(test_dma_writes_within(TEST_DMA_LONG_MS));
 
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -569,7 +569,7 @@ TEST_F_TIMEOUT(lent, is_leaked_if_that_fails, 90)
 	ASSERT_EQ(0, uio_unbind(self->owner.name));
 	ASSERT_EQ(0, uio_heir_take_pages(&after));
 	EXPECT_EQ(1, test_dma_get("stops"));
-	EXPECT_TRUE(test_dma_is_writing());
+	EXPECT_TRUE(test_dma_writes_within(TEST_DMA_LONG_MS));
 	EXPECT_EQ(0, uio_heir_damage_pages(&after));
 	EXPECT_EQ(-ENODEV, uio_dma_addr(self->buf.fd, self->dev.fd, &addr));
 	EXPECT_EQ(-EIO, uio_dma_put(self->buf.fd, self->dev.fd));

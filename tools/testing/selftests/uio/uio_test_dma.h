@@ -52,12 +52,22 @@ static inline bool test_dma_is_permitted(void)
 }
 
 /* Does it write to what it was told to, whoever that belongs to now? */
-static inline bool test_dma_is_writing(void)
+static inline bool test_dma_writes_within(long ms)
 {
 	int before = test_dma_get("stores");
+	long end = uio_now_ms() + ms;
 
-	uio_msleep(TEST_DMA_SOME_MS);
-	return test_dma_get("stores") > before;
+	do {
+		uio_msleep(TEST_DMA_PERIOD_MS);
+		if (test_dma_get("stores") > before)
+			return true;
+	} while (uio_now_ms() < end);
+	return false;
+}
+
+static inline bool test_dma_is_writing(void)
+{
+	return test_dma_writes_within(TEST_DMA_SOME_MS);
 }
 
 /* Have it write to a page. */

@@ -147,6 +147,20 @@ static __u64 nth_page(unsigned int i, unsigned int count)
 	return i < even ? 2 * i : 2 * (i - even) + 1;
 }
 
+/*
+ * Give the memfd pages of zeroes, in order. fallocate() would leave them to be
+ * cleared by whoever reads them first, but udmabuf does not do that.
+ */
+static int populate(int memfd, __u64 size)
+{
+	__u64 at;
+
+	for (at = 0; at < size; at += uio_page_size())
+		if (pwrite(memfd, "", 1, at) != 1)
+			return errno ? -errno : -EIO;
+	return 0;
+}
+
 static int create_udmabuf(int memfd, __u64 size)
 {
 	unsigned int i, count = size / uio_page_size();
@@ -191,11 +205,13 @@ int uio_buffer_udmabuf(struct uio_buffer *buf, __u64 size, int *memfd)
 	mem = memfd_create("uio-selftest", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	if (mem < 0)
 		return -errno;
-	if (ftruncate(mem, size) || fallocate(mem, 0, 0, size) ||
-	    fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK)) {
+	if (ftruncate(mem, size) || fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK)) {
 		fd = -errno;
 		goto err_close;
 	}
+	fd = populate(mem, size);
+	if (fd)
+		goto err_close;
 	fd = create_udmabuf(mem, size);
 	if (fd < 0)
 		goto err_close;

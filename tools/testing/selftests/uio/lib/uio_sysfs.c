@@ -3,6 +3,7 @@
  * Finding and binding devices, and their attributes.
  */
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -242,6 +243,7 @@ static int pci_command_open(const char *name, int flags, uint16_t *command)
 		close(fd);
 		return -EIO;
 	}
+	*command = le16toh(*command);
 	return fd;
 }
 
@@ -254,8 +256,8 @@ static int pci_command_change(const char *name, uint16_t clear, uint16_t set)
 	fd = pci_command_open(name, O_RDWR, &old);
 	if (fd < 0)
 		return fd;
-	command = (old & ~clear) | set;
-	if (command != old &&
+	command = htole16((old & ~clear) | set);
+	if (command != htole16(old) &&
 	    pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0)
 		ret = -errno;
 	close(fd);
