@@ -56,8 +56,8 @@ demo-nvme: install
 		harness/fetch $$k; harness/series tree $$k; harness/vm $$k -D -x uio_nvme_demo)
 
 bench: tree
-	$(call each,$(call pick,$(NEWEST)),\
-		harness/vm $$k -D -t iommu-pt -a cma=256M -T 1800 -x 'uio_bench $(if $(RUNS),$(RUNS),41)')
+	@harness/install gnuplot-nox
+	$(call each,$(call pick,$(NEWEST)),harness/bench $$k $(RUNS))
 
 check: install
 	@harness/check $(call pick,$(if $(filter-out x86_64,$(ARCH)),$(NEWEST),$(ALL)))
