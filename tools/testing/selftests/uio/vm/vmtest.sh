@@ -42,7 +42,7 @@ Usage: vmtest.sh [options]
   -l        list the boots
   -h        this text
 
-ARCH=arm64, arm or powerpc builds and boots that (default: x86_64), CROSS_COMPILE says with
+ARCH=arm64 or arm builds and boots that (default: x86_64), CROSS_COMPILE says with
 what.
 ACCEL=kvm boots with KVM (default: tcg). QEMU, CC, CC32, MAKE and ccache are
 taken from PATH or the environment; any other environment is the kernel build's
@@ -93,15 +93,6 @@ arm)
 	boots_file=$HERE/boots.arm
 	machine_params=console=ttyAMA0
 	packages='qemu-system-arm, gcc-arm-linux-gnueabihf'
-	;;
-powerpc)
-	cross=${CROSS_COMPILE-powerpc64-linux-gnu-}
-	qemu=${QEMU:-qemu-system-ppc64}
-	cc32='' arch32=''
-	image=vmlinux
-	boots_file=$HERE/boots.powerpc
-	machine_params=console=hvc0
-	packages='qemu-system-ppc, gcc-powerpc64-linux-gnu'
 	;;
 *)
 	stop 3 "no boots for ARCH=$arch"
