@@ -183,11 +183,12 @@ static int start_dma(struct uio_device *dev, struct uio_buffer *buf,
 static void leave_child(struct uio_device *dev, struct uio_buffer *buf,
 			struct report *report)
 {
-	report->child = fork();
-	if (report->child)
+	if (fork())
 		return;
 	uio_close(dev);
 	close(buf->fd);
+	/* From now on the parent may be killed, wherever it is. */
+	report->child = getpid();
 	report->ended = 1;
 	while (!report->look)
 		usleep(100);
