@@ -189,7 +189,7 @@ static void leave_child(struct uio_device *dev, struct uio_buffer *buf,
 	close(buf->fd);
 	/* From now on the parent may be killed, wherever it is. */
 	report->child = getpid();
-	report->ended = 1;
+	__atomic_store_n(&report->ended, 1, __ATOMIC_RELEASE);
 	while (!report->look)
 		usleep(100);
 	report->seen = uio_differs_from(buf->vaddr, buf->size, 0) == -1 ? 1 : 2;
