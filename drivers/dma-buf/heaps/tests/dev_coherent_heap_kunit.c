@@ -232,6 +232,20 @@ static const struct dma_buf_importer_ops other_ops = {
 	.stop = other_stop,
 };
 
+/* An open file of an importer whose device is not the heap's. */
+static struct dma_buf_importer *heap_other(struct kunit *test,
+					   struct device *other,
+					   struct dma_buf_importer_file *f)
+{
+	struct dma_buf_importer *imp;
+
+	imp = kunit_kzalloc(test, sizeof(*imp), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, imp);
+	dma_buf_importer_init(imp, other, &other_ops);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(f, imp));
+	return imp;
+}
+
 static void heap_revokes_other_importer(struct kunit *test)
 {
 	struct dev_coherent_heap *heap = heap_add(test);
@@ -241,10 +255,7 @@ static void heap_revokes_other_importer(struct kunit *test)
 	struct dma_buf_importer_file f;
 	struct dma_buf_importer *imp;
 
-	imp = kunit_kzalloc(test, sizeof(*imp), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, imp);
-	dma_buf_importer_init(imp, other, &other_ops);
-	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, imp));
+	imp = heap_other(test, other, &f);
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_get(&f, dmabuf, &arg));
 	KUNIT_EXPECT_EQ(test, arg.len, PAGE_SIZE);
 
@@ -270,10 +281,7 @@ static void heap_refuses_incoherent_importer(struct kunit *test)
 	struct dma_buf_importer_file f;
 	struct dma_buf_importer *imp;
 
-	imp = kunit_kzalloc(test, sizeof(*imp), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, imp);
-	dma_buf_importer_init(imp, other, &other_ops);
-	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, imp));
+	imp = heap_other(test, other, &f);
 	dev_clear_dma_coherent(other);
 	if (dev_is_dma_coherent(other))
 		kunit_mark_skipped(test, "no device is anything but coherent");

@@ -2009,13 +2009,13 @@ static void op_mask(void)
 	else if (d->refuses[n])
 		want = -EIO;
 	start("mask", dev, -1, n, 0);
-	ret = uio_set_dma_mask_bits(d->number, n);
+	ret = LIB(uio_set_dma_mask_bits(d->number, n));
 	/* A work item may be about to drop a buffer that was revoked. */
 	for (ms = 0; ret == -EBUSY && !want && ms < SETTLE_MS; ms++) {
 		uio_msleep(1);
 		ret = uio_set_dma_mask_bits(d->number, n);
 	}
-	expect(want, LIB(ret), 0, 0);
+	expect(want, ret, 0, 0);
 	if (!want)
 		d->bits = n;
 }

@@ -223,6 +223,30 @@ TEST_F(gather, backwards)
 					  page, at / page + 1));
 }
 
+/* More than fit in one page of descriptors, in no order that is their own. */
+TEST_F(gather, as_many_as_the_device_takes)
+{
+	static struct uio_piece piece[MAX_SEGS];
+	const size_t len = SIZE / MAX_SEGS;
+	unsigned int i, nr = 0;
+
+	ASSERT_LE(MAX_SEGS, self->dev.driver.max_pieces);
+	EXPECT_EQ(0, begin_cpu(&self->src));
+	EXPECT_EQ(0, begin_cpu(&self->dst));
+	for (i = 0; i < MAX_SEGS; i++) {
+		uio_fill(self->src.buf.vaddr + i * len, len, i + 1);
+		nr = add_pieces(piece, nr, &self->dst,
+				(MAX_SEGS - 1 - i) * len, &self->src, i * len,
+				len, len);
+	}
+	ASSERT_EQ(MAX_SEGS, nr);
+	memset(self->dst.buf.vaddr, 0, SIZE);
+	run(_metadata, &self->dev, &self->src, &self->dst, piece, nr);
+	for (i = 0; i < MAX_SEGS; i++)
+		EXPECT_EQ(-1, uio_differs(self->dst.buf.vaddr +
+					  (MAX_SEGS - 1 - i) * len, len, i + 1));
+}
+
 /* Uneven sizes from uneven addresses, and nothing beside them. */
 TEST_F(gather, odd_sizes)
 {

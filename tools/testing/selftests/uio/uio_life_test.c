@@ -238,6 +238,8 @@ FIXTURE_SETUP(master)
 
 	if (!test_open(_metadata, &self->dev, 0))
 		return;
+	if (!uio_is_pci(&self->dev))
+		SKIP(return, "%s is not on PCI", self->dev.name);
 	if (!test_set_mask(_metadata, &self->dev, 64))
 		return;
 	self->fd = uio_open_fd(self->dev.number, O_RDWR);
@@ -245,8 +247,6 @@ FIXTURE_SETUP(master)
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, uio_buffer_alloc_device(&self->buf[i],
 						     self->dev.number, 1));
-	if (!uio_is_pci(&self->dev))
-		SKIP(return, "%s is not on PCI", self->dev.name);
 	ASSERT_EQ(0, uio_bus_master(self->dev.name));
 }
 

@@ -63,11 +63,6 @@ void *uio_mmap(struct uio_device *dev, unsigned int index)
 		    MAP_SHARED, dev->fd, (off_t)index * uio_page_size());
 }
 
-bool uio_is_pci(const struct uio_device *dev)
-{
-	return !strncmp(dev->sysfs, "/sys/bus/pci/", 13);
-}
-
 /*
  * Which map is a BAR of a PCI device. The number of a map does not tell: BARs
  * that are no memory have none, and some come after others.
@@ -150,8 +145,8 @@ int uio_open_driver(struct uio_device *dev, const char *name)
 	ret = uio_sysfs_dir(name, dir, sizeof(dir));
 	if (ret)
 		return ret;
-	ret = uio_bind(name, strncmp(dir, "/sys/bus/pci/", 13) ?
-		       "uio_pdrv_genirq" : "uio_pci_generic");
+	ret = uio_bind(name, uio_dir_is_pci(dir) ? "uio_pci_generic" :
+		       "uio_pdrv_genirq");
 	if (ret)
 		return ret;
 	ret = uio_open(dev, name);

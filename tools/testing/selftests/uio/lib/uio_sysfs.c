@@ -108,6 +108,17 @@ int uio_sysfs_dir(const char *name, char *path, size_t len)
 	return -ENODEV;
 }
 
+bool uio_dir_is_pci(const char *dir)
+{
+	return !strncmp(dir, "/sys/bus/pci/", 13);
+}
+
+/* Also true of a device that has been unplugged since it was opened. */
+bool uio_is_pci(const struct uio_device *dev)
+{
+	return uio_dir_is_pci(dev->sysfs);
+}
+
 static int sysfs_path(const char *name, const char *file, char *path,
 		      size_t len)
 {
@@ -180,7 +191,7 @@ int uio_bind(const char *name, const char *driver)
 	ret = uio_sysfs_dir(name, dir, sizeof(dir));
 	if (ret)
 		return ret;
-	bus = strncmp(dir, "/sys/bus/pci/", 13) ? "platform" : "pci";
+	bus = uio_dir_is_pci(dir) ? "pci" : "platform";
 	ret = make_path(path, sizeof(path), "/sys/bus/%s/drivers/%s/bind", bus,
 			driver);
 	if (ret)

@@ -391,7 +391,10 @@ judge() {
 		broke="the kernel broke"
 	elif ! grep -qx '@@ done' "$dir/result"; then
 		broke="no end"
-		[ "$(cat "$dir/status")" != 124 ] || broke="no end within the time limit"
+		case $(cat "$dir/status") in
+		124|137)
+			broke="no end within the time limit"
+		esac
 	elif grep -q $'\tkernel log\t' "$dir/cases"; then
 		broke="the kernel complained"
 	elif [ "$expect" != - ] && ! grep -qE "$expect" "$dir/console"; then
@@ -428,10 +431,11 @@ edit_dtb() {
 	local dir=$1 script=$2 dtc=$kernel/scripts/dtc/dtc
 	shift 2
 
-	"$qemu" "$@" -machine dumpdtb="$dir/dtb.0" -nodefaults -display none \
-		>"$dir/dtb.log" 2>&1 || true
-	"$dtc" -q -I dtb -O dts "$dir/dtb.0" | sed -f "$script" >"$dir/dts"
-	"$dtc" -q -I dts -O dtb -o "$dir/dtb" "$dir/dts"
+	{
+		"$qemu" "$@" -machine dumpdtb="$dir/dtb.0" -nodefaults -display none &&
+			"$dtc" -q -I dtb -O dts "$dir/dtb.0" | sed -f "$script" >"$dir/dts" &&
+			"$dtc" -q -I dts -O dtb -o "$dir/dtb" "$dir/dts"
+	} >"$dir/dtb.log" 2>&1
 }
 
 run_boot() {
@@ -440,6 +444,11 @@ run_boot() {
 	local bus=pci,addr=03.0 devices=("${pci_devices[@]}")
 
 	IFS='|' read -r name memory cpus flags args params expect <<<"$line"
+	# What belongs to the machine is for other programs, too.
+	if [[ $flags == *bare* ]]; then
+		bus=device devices=()
+	fi
+	dtb=$(sed -n 's/.*dts:\([^ ]*\).*/\1/p' <<<"$flags")
 	[ -z "$demo$commands" ] || flags=''
 	# A debug kernel is slow, and has nothing new to say to 32-bit programs.
 	[ -z "$debug" ] || flags=${flags//compat/}
@@ -458,12 +467,10 @@ run_boot() {
 	params="$machine_params panic=-1 oops=panic panic_on_warn=1 $params $append"
 	[ -z "$debug" ] || params+=' hung_task_panic=1'
 
-	if [[ $flags == *bare* ]]; then
-		bus=device devices=()
-	fi
-	dtb=$(sed -n 's/.*dts:\([^ ]*\).*/\1/p' <<<"$flags")
 	# shellcheck disable=SC2086 # they are lists
-	[ -z "$dtb" ] || edit_dtb "$dir" "$HERE/$dtb" $args -m "$memory" -smp "$cpus"
+	[ -z "$dtb" ] ||
+		edit_dtb "$dir" "$HERE/$dtb" $args -m "$memory" -smp "$cpus" ||
+		stop 3 "$name: no device tree, see $dir/dtb.log"
 
 	ports=(-device "virtserialport,chardev=result,name=result")
 	[ -z "$gcov" ] || ports+=(-chardev "file,id=gcov,path=$dir/gcov.tar"
@@ -471,7 +478,7 @@ run_boot() {
 
 	say "booting $name ($variant)${demo:+, the log goes to $dir/console}"
 	# shellcheck disable=SC2086 # they are lists
-	timeout --foreground "$boot_limit" \
+	timeout --foreground -k 10 "$boot_limit" \
 		"$qemu" -accel $accel $args -m "$memory" -smp "$cpus" \
 		-nodefaults -no-user-config -no-reboot -display none \
 		-chardev "file,id=console,path=$dir/console" -serial chardev:console \

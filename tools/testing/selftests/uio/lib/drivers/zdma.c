@@ -11,7 +11,10 @@
  * The arrays are in memory of the device's own heap, a buffer that exists and is
  * mapped from the first such copy until the driver is removed.
  *
- * QEMU copies at once, and does not notice when the bus refuses.
+ * QEMU copies at once, and does not notice when the bus refuses. Real channels take
+ * their time, and have no reset line of their own: a program that dies leaves a
+ * copy going that nobody stops. See "Platform devices" in
+ * Documentation/userspace-api/uio-dma.rst for who answers for that.
  */
 #include <endian.h>
 #include <errno.h>
@@ -70,8 +73,9 @@ struct zdma_desc {
 
 #define ZDMA_PAGE		4096U
 #define ZDMA_PAGE_DESCS		(ZDMA_PAGE / sizeof(struct zdma_desc) - 1)
-#define ZDMA_ARRAY_SIZE \
-	((ZDMA_MAX_PIECES + ZDMA_PAGE_DESCS - 1) / ZDMA_PAGE_DESCS * ZDMA_PAGE)
+#define ZDMA_ARRAY_PAGES \
+	((ZDMA_MAX_PIECES + ZDMA_PAGE_DESCS - 1) / ZDMA_PAGE_DESCS)
+#define ZDMA_ARRAY_SIZE		(ZDMA_ARRAY_PAGES * ZDMA_PAGE)
 
 /**
  * struct zdma - the driver's state
@@ -219,17 +223,26 @@ static void zdma_memcpy_start(struct uio_device *dev, __u64 dst, __u64 src,
 	zdma_run(dev, 0, irq);
 }
 
+/*
+ * The page with the @i-th descriptor of an array. The last page comes first, so that
+ * nothing but the link leads from one page to the next.
+ */
+static __u64 zdma_page(__u64 array, unsigned int i)
+{
+	return array + (ZDMA_ARRAY_PAGES - 1 - i / ZDMA_PAGE_DESCS) * ZDMA_PAGE;
+}
+
 /* Add the @i-th descriptor to the array that the device sees at @array. */
 static void zdma_add(struct zdma *zdma, __u64 array, unsigned int i, __u64 addr,
 		     __u32 size, __u32 control)
 {
-	__u64 page = array + i / ZDMA_PAGE_DESCS * ZDMA_PAGE;
+	__u64 page = zdma_page(array, i);
 	struct zdma_desc *desc = (void *)zdma->arrays.vaddr +
 				 (page - zdma->addr);
 	unsigned int slot = i % ZDMA_PAGE_DESCS;
 
 	if (slot == ZDMA_PAGE_DESCS - 1) {
-		*(__le64 *)&desc[slot + 1] = htole64(page + ZDMA_PAGE);
+		*(__le64 *)&desc[slot + 1] = htole64(page - ZDMA_PAGE);
 		control |= ZDMA_DESC_LINKED;
 	}
 	desc[slot].addr = htole64(addr);
@@ -254,8 +267,8 @@ static void zdma_gather_start(struct uio_device *dev,
 			 i + 1 == nr ? ZDMA_DESC_STOP : 0);
 		zdma_add(zdma, dst, i, piece[i].dst, piece[i].size, 0);
 	}
-	zdma_write_addr(dev, ZDMA_SRC_START, src);
-	zdma_write_addr(dev, ZDMA_DST_START, dst);
+	zdma_write_addr(dev, ZDMA_SRC_START, zdma_page(src, 0));
+	zdma_write_addr(dev, ZDMA_DST_START, zdma_page(dst, 0));
 	zdma_run(dev, ZDMA_CTRL0_IN_MEMORY, irq);
 }
 

@@ -121,6 +121,8 @@ struct uio_frames {
 int uio_read_text(const char *path, char *text, size_t len);
 int uio_write_text(const char *path, const char *text);
 int uio_read_u64(const char *path, __u64 *val);
+bool uio_dir_is_pci(const char *dir);
+bool uio_is_pci(const struct uio_device *dev);
 int uio_sysfs_dir(const char *name, char *path, size_t len);
 int uio_bound_driver(const char *name, char *driver, size_t len);
 int uio_bind(const char *name, const char *driver);
@@ -144,7 +146,6 @@ int uio_open(struct uio_device *dev, const char *name);
 int uio_open_driver(struct uio_device *dev, const char *name);
 void uio_close(struct uio_device *dev);
 void *uio_mmap(struct uio_device *dev, unsigned int index);
-bool uio_is_pci(const struct uio_device *dev);
 int uio_pci_bar_map(const struct uio_device *dev, int bar);
 int uio_irq_unmask(struct uio_device *dev);
 int uio_irq_wait(int fd, int timeout_ms, __u32 *count);
