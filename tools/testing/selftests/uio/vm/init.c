@@ -105,9 +105,27 @@ static bool wait_writable(int fd)
 	return poll(&pfd, 1, 1000) > 0 && pfd.revents & POLLOUT;
 }
 
+/* The port gets its name, by which it is found, from the host. */
+static bool open_result(void)
+{
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		result_fd = open_port("result");
+		if (result_fd >= 0)
+			break;
+		usleep(20000);
+	}
+	if (result_fd >= 0 && wait_writable(result_fd))
+		return true;
+	close(result_fd);
+	return false;
+}
+
 /*
  * After a suspend the port may take the host for disconnected: Linux asks for
- * its state before there is room for the answer. Binding asks again.
+ * its state before there is room for the answer. Binding asks again. The next
+ * suspend may come before the answer does.
  */
 static void reconnect_result(void)
 {
@@ -124,18 +142,13 @@ static void reconnect_result(void)
 	if (dir)
 		closedir(dir);
 	close(result_fd);
-	snprintf(path, sizeof(path), "%s/unbind", driver);
-	write_file(path, name);
-	snprintf(path, sizeof(path), "%s/bind", driver);
-	write_file(path, name);
-
-	/* The port gets its name, by which it is found, from the host. */
-	for (i = 0; i < 100; i++) {
-		result_fd = open_port("result");
-		if (result_fd >= 0 && wait_writable(result_fd))
+	for (i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "%s/unbind", driver);
+		write_file(path, name);
+		snprintf(path, sizeof(path), "%s/bind", driver);
+		write_file(path, name);
+		if (open_result())
 			return;
-		close(result_fd);
-		usleep(20000);
 	}
 	result_fd = STDOUT_FILENO;
 }
