@@ -44,6 +44,9 @@
 /* Bounds what one device can make the kernel keep, live and parked. */
 #define IMPORTER_MAX_MAPPINGS	65536
 
+/* Jiffies from one attempt to stop a device to the next */
+#define REVOKE_RETRY		(2 * HZ)
+
 #define GET_DMA_ADDR_DIRECTIONS	(DMA_BUF_DMA_TO_DEVICE | DMA_BUF_DMA_FROM_DEVICE)
 #define GET_DMA_ADDR_FLAGS	(GET_DMA_ADDR_DIRECTIONS | DMA_BUF_DMA_COHERENT)
 
@@ -288,7 +291,7 @@ static void importer_invalidate_mappings(struct dma_buf_attachment *attach)
 
 	WRITE_ONCE(m->revoked, true);
 	if (m->imp)
-		queue_work(system_long_wq, &m->imp->revoke_work);
+		mod_delayed_work(system_long_wq, &m->imp->revoke_work, 0);
 }
 
 static const struct dma_buf_attach_ops importer_attach_ops = {
@@ -459,7 +462,7 @@ err_put_dmabuf:
 
 /*
  * Stops the device, also if nothing has started it: user space may have done
- * that behind our back. Parked mappings wait for just this.
+ * that behind our back. Parked and revoked mappings wait for just this.
  */
 static int importer_stop(struct dma_buf_importer *imp)
 {
@@ -479,6 +482,13 @@ static int importer_stop(struct dma_buf_importer *imp)
 	}
 	imp->started = false;
 
+	list_for_each_entry(m, &imp->mappings, node) {
+		if (!m->sgt || !READ_ONCE(m->revoked))
+			continue;
+		importer_unmap(m);
+		imp->nr_live--;
+		imp->nr_revoked++;
+	}
 	list_for_each_entry_safe(m, tmp, &imp->parked, node) {
 		list_del(&m->node);
 		importer_free_mapping(m);
@@ -529,7 +539,8 @@ static void importer_forget_mapping(struct importer_mapping *m)
 static void importer_revoke_work(struct work_struct *work)
 {
 	struct dma_buf_importer *imp =
-		container_of(work, struct dma_buf_importer, revoke_work);
+		container_of(to_delayed_work(work), struct dma_buf_importer,
+			     revoke_work);
 	struct importer_mapping *m;
 	bool found = false;
 
@@ -545,18 +556,12 @@ static void importer_revoke_work(struct work_struct *work)
 	if (!found)
 		return;
 
-	/* Unproved quiet: the exporter waits in vain and must keep the memory. */
+	/* As long as quiet is unproved the exporter waits and keeps the memory. */
 	if (importer_stop(imp))
-		return;
-
-	list_for_each_entry(m, &imp->mappings, node) {
-		if (!m->sgt || !READ_ONCE(m->revoked))
-			continue;
-		importer_unmap(m);
-		imp->nr_live--;
-		imp->nr_revoked++;
-	}
-	importer_restart(imp);
+		queue_delayed_work(system_long_wq, &imp->revoke_work,
+				   REVOKE_RETRY);
+	else
+		importer_restart(imp);
 }
 
 /**
@@ -576,7 +581,7 @@ void dma_buf_importer_init(struct dma_buf_importer *imp, struct device *dev,
 	mutex_init(&imp->lock);
 	INIT_LIST_HEAD(&imp->mappings);
 	INIT_LIST_HEAD(&imp->parked);
-	INIT_WORK(&imp->revoke_work, importer_revoke_work);
+	INIT_DELAYED_WORK(&imp->revoke_work, importer_revoke_work);
 
 	/*
 	 * The domain does not change while a driver is bound. A device that
@@ -640,7 +645,7 @@ int dma_buf_importer_kill(struct dma_buf_importer *imp)
 	mutex_unlock(&imp->lock);
 
 	/* Without attachments nobody queues it again. */
-	cancel_work_sync(&imp->revoke_work);
+	cancel_delayed_work_sync(&imp->revoke_work);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_importer_kill, "DMA_BUF");

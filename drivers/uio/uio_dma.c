@@ -31,12 +31,18 @@
  * @info:	the driver's callbacks, valid until uio_dma_unregister()
  * @heap:	the device's coherent memory, likewise
  * @mask_bits:	DMA mask; written under the importer's lock
+ * @old_mask:	the device's masks and segment size before, for the next driver
+ * @old_coherent_mask: likewise
+ * @old_seg_size: likewise
  */
 struct uio_dma {
 	struct dma_buf_importer importer;
 	struct uio_info *info;
 	struct dev_coherent_heap *heap;
 	unsigned int mask_bits;
+	u64 old_mask;
+	u64 old_coherent_mask;
+	unsigned int old_seg_size;
 };
 
 static struct uio_dma *to_uio_dma(struct dma_buf_importer *imp)
@@ -104,7 +110,10 @@ static ssize_t dma_mask_bits_store(struct device *dev,
 	unsigned int bits;
 	int ret;
 
-	if (kstrtouint(buf, 0, &bits) || bits < 1 || bits > 64)
+	ret = kstrtouint(buf, 0, &bits);
+	if (ret)
+		return ret;
+	if (bits < 1 || bits > 64)
 		return -EINVAL;
 
 	ret = dma_buf_importer_lock_idle(&dma->importer);
@@ -125,6 +134,13 @@ static struct attribute *uio_dma_attrs[] = {
 	NULL,
 };
 ATTRIBUTE_GROUPS(uio_dma);
+
+static void uio_dma_restore(struct uio_dma *dma, struct device *dev)
+{
+	dma_set_mask(dev, dma->old_mask);
+	dma_set_coherent_mask(dev, dma->old_coherent_mask);
+	dma_set_max_seg_size(dev, dma->old_seg_size);
+}
 
 /**
  * uio_dma_register - give a UIO device what it needs for DMA
@@ -154,24 +170,27 @@ int uio_dma_register(struct uio_device *idev)
 	if (!dma)
 		return -ENOMEM;
 
-	/* A mask that user space had set survives unbinding. */
-	ret = dma_set_mask_and_coherent(dev,
-					DMA_BIT_MASK(UIO_DMA_DEFAULT_BITS));
-	if (ret)
-		goto err_no_dma;
-	dma_set_max_seg_size(dev, UINT_MAX);
-
 	name = kasprintf(GFP_KERNEL, "uio@%s", dev_name(dev));
 	if (!name) {
 		kfree(dma);
 		return -ENOMEM;
 	}
+
+	dma->old_mask = dma_get_mask(dev);
+	dma->old_coherent_mask = dev->coherent_dma_mask;
+	dma->old_seg_size = dma_get_max_seg_size(dev);
+	ret = dma_set_mask_and_coherent(dev,
+					DMA_BIT_MASK(UIO_DMA_DEFAULT_BITS));
+	if (ret)
+		goto err_free_name;
+	dma_set_max_seg_size(dev, UINT_MAX);
+
 	heap = dev_coherent_heap_add(dev, name);
-	kfree(name);
 	if (IS_ERR(heap)) {
 		ret = PTR_ERR(heap);
-		goto err_no_dma;
+		goto err_restore;
 	}
+	kfree(name);
 
 	dma->info = info;
 	dma->heap = heap;
@@ -181,7 +200,10 @@ int uio_dma_register(struct uio_device *idev)
 	idev->dev.groups = uio_dma_groups;
 	return 0;
 
-err_no_dma:
+err_restore:
+	uio_dma_restore(dma, dev);
+err_free_name:
+	kfree(name);
 	dev_warn(dev, "no DMA for user space (%d)\n", ret);
 	info->dma_device = NULL;
 	kfree(dma);
@@ -206,6 +228,7 @@ void uio_dma_unregister(struct uio_device *idev)
 
 	ret = dma_buf_importer_kill(&dma->importer);
 	dev_coherent_heap_remove(dma->heap, ret);
+	uio_dma_restore(dma, dma->info->dma_device);
 }
 EXPORT_SYMBOL_GPL(uio_dma_unregister);
 

@@ -5,6 +5,7 @@
  * uio_test_dma	does DMA, or rather has the CPU do it: it stores a byte over
  *		and over again to where a test says. Nobody but its driver's
  *		dma_stop() ends that: no bus, and not the driver's removal.
+ *		It has a page of registers, which do nothing.
  *		Directory uio_test in debugfs controls it:
  *
  *		store		ADDRESS LENGTH BYTE PERIOD_MS: begin to store
@@ -64,6 +65,7 @@
  * struct uio_test_engine - the DMA engine of the device, bound or not
  * @dev:	device
  * @info:	what the driver registers
+ * @registers:	a page, while the driver is bound
  * @work:	the transfer
  * @addr:	bus address that it goes to
  * @len:	its length
@@ -80,6 +82,7 @@
 struct uio_test_engine {
 	struct device *dev;
 	struct uio_info info;
+	void *registers;
 	struct delayed_work work;
 	u64 addr;
 	size_t len;
@@ -158,22 +161,37 @@ static int uio_test_dma_stop(struct uio_info *info)
 static int uio_test_dma_probe(struct platform_device *pdev)
 {
 	struct uio_test_engine *engine = &uio_test_engine;
+	int ret;
+
+	engine->registers = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!engine->registers)
+		return -ENOMEM;
 
 	engine->info = (struct uio_info) {
 		.name = "uio_test_dma",
 		.version = "1",
+		.mem[0] = {
+			.name = "registers",
+			.memtype = UIO_MEM_PHYS,
+			.addr = virt_to_phys(engine->registers),
+			.size = PAGE_SIZE,
+		},
 		.priv = engine,
 		.dma_device = &pdev->dev,
 		.dma_start = uio_test_dma_start,
 		.dma_stop = uio_test_dma_stop,
 	};
-	return uio_register_device(&pdev->dev, &engine->info);
+	ret = uio_register_device(&pdev->dev, &engine->info);
+	if (ret)
+		free_page((unsigned long)engine->registers);
+	return ret;
 }
 
 /* Does not end the transfer: that is what dma_stop() is for. */
 static void uio_test_dma_remove(struct platform_device *pdev)
 {
 	uio_unregister_device(&uio_test_engine.info);
+	free_page((unsigned long)uio_test_engine.registers);
 }
 
 static ssize_t uio_test_store_write(struct file *file, const char __user *ubuf,

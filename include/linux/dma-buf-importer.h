@@ -92,7 +92,7 @@ struct dma_buf_importer {
 	struct mutex lock; /* before dma_resv, never under mmap_lock */
 	struct list_head mappings;
 	struct list_head parked;
-	struct work_struct revoke_work;
+	struct delayed_work revoke_work;
 	unsigned int nr_files;
 	unsigned int nr_live;
 	unsigned int nr_parked;

@@ -822,7 +822,7 @@ static void importer_revoke(struct kunit *test)
 	mutex_lock(&t->imp.lock);
 	revoke(a);
 	mutex_unlock(&t->imp.lock);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "huu");
 	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
@@ -855,7 +855,7 @@ static void importer_revoke_parked(struct kunit *test)
 
 	/* nobody is left to let go of it */
 	revoke(a);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "hus");
 	dma_buf_importer_file_close(&g);
 	expect_events(test, "hu");
@@ -873,10 +873,10 @@ static void importer_revoke_one_by_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
 	expect_events(test, "msm");
 	revoke(a);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "hu");
 	revoke(b);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "hu");
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, b));
@@ -893,7 +893,7 @@ static void importer_revoke_at_once(struct kunit *test)
 	to_exporter(a)->revoke_at_once = true;
 	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
 	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "");
 	dma_buf_importer_file_close(&f);
 }
@@ -911,7 +911,7 @@ static void importer_revoke_unstopped(struct kunit *test)
 
 	t->stop_err = -EBUSY;
 	revoke(a);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "x");
 	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 1);
 	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
@@ -919,6 +919,33 @@ static void importer_revoke_unstopped(struct kunit *test)
 	t->stop_err = 0;
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
 	expect_events(test, "hu");
+	dma_buf_importer_file_close(&f);
+}
+
+static void importer_revoke_stopped_later(struct kunit *test)
+{
+	struct importer_test *t = test->priv;
+	struct dma_buf *a = fake_page(test, 0x10000);
+	struct dma_buf *b = fake_page(test, 0x20000);
+	struct dma_buf_importer_file f;
+
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
+	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
+	t->stop_err = -EBUSY;
+	revoke(a);
+	flush_delayed_work(&t->imp.revoke_work);
+	expect_events(test, "msmx");
+
+	/* it is tried again, without being asked for */
+	t->stop_err = 0;
+	flush_delayed_work(&t->imp.revoke_work);
+	expect_events(test, "hu");
+	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 0);
+
+	/* and then the device stays stopped until the buffer is put */
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, a));
+	expect_events(test, "s");
 	dma_buf_importer_file_close(&f);
 }
 
@@ -934,7 +961,7 @@ static void importer_revoke_and_start_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
 	revoke(b);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "msmhu");
 
 	t->start_err = -EIO;
@@ -961,14 +988,14 @@ static void importer_revoke_without_cause(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, dma_buf_importer_file_open(&f, &t->imp));
 	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
 	expect_events(test, "ms");
-	schedule_work(&t->imp.revoke_work);
-	flush_work(&t->imp.revoke_work);
+	schedule_delayed_work(&t->imp.revoke_work, 0);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "");
 
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_kill(&t->imp));
 	expect_events(test, "hu");
-	schedule_work(&t->imp.revoke_work);
-	flush_work(&t->imp.revoke_work);
+	schedule_delayed_work(&t->imp.revoke_work, 0);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "");
 	dma_buf_importer_file_close(&f);
 }
@@ -985,7 +1012,7 @@ static void importer_revoke_and_kill_unstopped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get(&f, a));
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
 	revoke(a);
-	flush_work(&t->imp.revoke_work);
+	flush_delayed_work(&t->imp.revoke_work);
 	expect_events(test, "msmhu");
 
 	/* only what is still mapped is kept */
@@ -1091,6 +1118,7 @@ static struct kunit_case importer_test_cases[] = {
 	KUNIT_CASE(importer_revoke_one_by_one),
 	KUNIT_CASE(importer_revoke_at_once),
 	KUNIT_CASE(importer_revoke_unstopped),
+	KUNIT_CASE(importer_revoke_stopped_later),
 	KUNIT_CASE(importer_revoke_and_start_fails),
 	KUNIT_CASE(importer_revoke_without_cause),
 	KUNIT_CASE(importer_revoke_and_kill_unstopped),

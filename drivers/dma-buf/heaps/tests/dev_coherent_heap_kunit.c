@@ -261,7 +261,7 @@ static void heap_revokes_other_importer(struct kunit *test)
 
 	/* waits for the other device, which lets go by itself */
 	dev_coherent_heap_remove(heap, false);
-	flush_work(&imp->revoke_work);
+	flush_delayed_work(&imp->revoke_work);
 	KUNIT_EXPECT_EQ(test, imp->nr_live, 0);
 	KUNIT_EXPECT_EQ(test, -ENODEV, dma_buf_importer_get(&f, dmabuf, &arg));
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_importer_put(&f, dmabuf));

@@ -316,10 +316,49 @@ TEST_F(heap, mask_is_32_after_bind)
 	uio_buffer_free(&buf);
 }
 
+/* The next driver finds what this one has found. */
+TEST_F(heap, mask_is_handed_back)
+{
+	static const char * const attr[] = {
+		"dma_mask_bits", "consistent_dma_mask_bits",
+	};
+	const char *name = uio_test_device(0);
+	char dir[UIO_PATH_LEN], path[2][UIO_PATH_LEN + 32], driver[UIO_NAME_LEN];
+	__u64 before[2], after;
+	int i;
+
+	ASSERT_EQ(0, uio_sysfs_dir(name, dir, sizeof(dir)));
+	for (i = 0; i < 2; i++)
+		snprintf(path[i], sizeof(path[i]), "%s/%s", dir, attr[i]);
+	if (access(path[0], R_OK))
+		SKIP(return, "only PCI shows the masks");
+	ASSERT_EQ(0, uio_bound_driver(name, driver, sizeof(driver)));
+	uio_close(&self->dev);
+	ASSERT_EQ(0, uio_unbind(name));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, uio_read_u64(path[i], &before[i]));
+
+	ASSERT_EQ(0, uio_bind(name, driver));
+	ASSERT_EQ(0, uio_open_driver(&self->dev, name));
+	ASSERT_EQ(0, uio_set_dma_mask_bits(self->dev.number, 47));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, uio_read_u64(path[i], &after));
+		EXPECT_EQ(47, after);
+	}
+	uio_close(&self->dev);
+	ASSERT_EQ(0, uio_unbind(name));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, uio_read_u64(path[i], &after));
+		EXPECT_EQ(before[i], after);
+	}
+	ASSERT_EQ(0, uio_bind(name, driver));
+	ASSERT_EQ(0, uio_open_driver(&self->dev, name));
+}
+
 TEST_F(heap, mask_values)
 {
 	static const char * const wrong[] = {
-		"0", "65", "-1", "256", "4294967328", "", "x", "32x",
+		"0", "65", "-1", "256", "", "x", "32x",
 	};
 	char path[UIO_PATH_LEN];
 	unsigned int i;
@@ -334,6 +373,8 @@ TEST_F(heap, mask_values)
 		}
 		EXPECT_EQ(32, uio_dma_mask_bits(self->dev.number));
 	}
+	EXPECT_EQ(-ERANGE, uio_write_text(path, "4294967328"));
+	EXPECT_EQ(32, uio_dma_mask_bits(self->dev.number));
 	for (i = 32; i <= 64; i += 8) {
 		EXPECT_EQ(0, uio_set_dma_mask_bits(self->dev.number, i));
 		EXPECT_EQ(i, uio_dma_mask_bits(self->dev.number));

@@ -93,6 +93,20 @@ FIXTURE_TEARDOWN(line)
 	EXPECT_EQ(0, uio_unbind(WITH_LINE));
 }
 
+/* Nobody has asked for DMA: it is a device like any other. */
+TEST_F(line, is_not_used_without_need)
+{
+	int stops = test_dma_get("stops");
+
+	ASSERT_LE(0, stops);
+	if (variant->end != END_UNBIND)
+		uio_close(&self->dev);
+	ASSERT_EQ(0, uio_unbind(WITH_LINE));
+	ASSERT_EQ(0, uio_bind(WITH_LINE, DRIVER));
+	EXPECT_EQ(stops, test_dma_get("stops"));
+	EXPECT_TRUE(test_dma_is_permitted());
+}
+
 /* All of it in a process that does not end by itself. */
 static pid_t start_driver(struct __test_metadata *_metadata,
 			  struct uio_device *dev, struct uio_buffer *buf)
