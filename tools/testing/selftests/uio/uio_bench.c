@@ -6,7 +6,11 @@
  * the medians and their ratio. Where the clock counts instructions (QEMU's
  * -icount), the same numbers come out each time; then a few runs are enough.
  *
- * Usage: uio_bench [runs [device [device that gathers [largest buffer in MiB]]]]
+ * Usage: uio_bench [runs [device [device that gathers [largest buffer in MiB
+ *                  [device for VFIO]]]]]
+ *
+ * A largest buffer of 0: only the interrupt of the first device, which needs no DMA.
+ * With a device for VFIO: only what VFIO and iommufd do, beside ours.
  *
  * Lines of the table start with "row;" and have the fields
  * name;size;ours;theirs;ratio;least of ours;least of theirs
@@ -24,8 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kselftest.h"
-#include "uio_lib.h"
+#include "uio_bench.h"
 
 #define MAX_RUNS	1001
 
@@ -35,23 +38,7 @@
 /* An ioctl that no dma-buf knows. */
 #define UNKNOWN_IOCTL	_IO(DMA_BUF_BASE, 0x7f)
 
-struct bench {
-	struct uio_device dev;
-	struct uio_device engine;
-	int heap;
-	int system;
-	int cma;
-	struct uio_buffer buf;
-	struct uio_buffer other;
-	__u64 size;
-	__u64 offset;
-	__u64 stride;
-	__u64 addr;
-	__u64 max_size;
-	unsigned int runs;
-};
-
-static void check(long ret, const char *what)
+void check(long ret, const char *what)
 {
 	if (ret >= 0)
 		return;
@@ -59,7 +46,7 @@ static void check(long ret, const char *what)
 	exit(1);
 }
 
-static __u64 now_ns(void)
+__u64 now_ns(void)
 {
 	struct timespec ts;
 
@@ -80,9 +67,7 @@ static __u64 median(__u64 *val, unsigned int n)
 	return val[n / 2];
 }
 
-typedef __u64 (*way_t)(struct bench *b);
-
-static void measure(struct bench *b, const char *name, way_t ours, way_t theirs)
+void measure(struct bench *b, const char *name, way_t ours, way_t theirs)
 {
 	static __u64 a[MAX_RUNS], c[MAX_RUNS];
 	unsigned int i, runs = b->runs;
@@ -142,7 +127,7 @@ static __u64 unknown_ioctl(struct bench *b)
 	return (now_ns() - start) / REPEAT;
 }
 
-static __u64 walk_all(struct bench *b)
+__u64 walk_all(struct bench *b)
 {
 	struct dma_buf_get_dma_addr get;
 	__u64 start = now_ns(), at;
@@ -167,7 +152,7 @@ static __u64 get_pieces(struct bench *b)
 	return (now_ns() - start) / REPEAT;
 }
 
-static __u64 map_cold(struct bench *b)
+__u64 map_cold(struct bench *b)
 {
 	__u64 start = now_ns(), addr;
 
@@ -176,7 +161,7 @@ static __u64 map_cold(struct bench *b)
 	return now_ns() - start;
 }
 
-static void alloc(struct bench *b, struct uio_buffer *buf, int heap)
+void alloc(struct bench *b, struct uio_buffer *buf, int heap)
 {
 	buf->size = b->size;
 	buf->vaddr = NULL;
@@ -442,6 +427,15 @@ static void bench_engine(struct bench *b, const char *name)
 	uio_close(&b->engine);
 }
 
+/* Alone: where the kernel has no DMA for UIO, nothing else can be measured. */
+static void bench_interrupt(struct bench *b, const char *name)
+{
+	check(uio_open_driver(&b->engine, name), "open the device");
+	b->size = 0;
+	measure(b, "interrupt cycle", interrupt, NULL);
+	uio_close(&b->engine);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 2 ? argv[2] : uio_test_device(0);
@@ -457,6 +451,11 @@ int main(int argc, char **argv)
 	}
 	if (argc > 4)
 		b.max_size = atoi(argv[4]) * 1024ULL * 1024;
+	if (!b.max_size) {
+		bench_interrupt(&b, name);
+		printf("end\n");
+		return 0;
+	}
 	check(uio_open_driver(&b.dev, name), "open the device");
 	check(uio_heap_name(b.dev.number, heap, sizeof(heap)), "find its heap");
 	b.heap = uio_heap_open(heap);
@@ -465,11 +464,15 @@ int main(int argc, char **argv)
 	check(b.system, "open the system heap");
 	b.cma = uio_heap_find_cma(heap, sizeof(heap)) ? -1 : uio_heap_open(heap);
 
-	bench_addresses(&b);
-	bench_memory(&b);
-	bench_engine(&b, argc > 3 ? argv[3] : "0000:00:18.0");
-	bench_many(&b);
-	bench_pieces(&b);
+	if (argc > 5) {
+		bench_peers(&b, argv[5]);
+	} else {
+		bench_addresses(&b);
+		bench_memory(&b);
+		bench_engine(&b, argc > 3 ? argv[3] : "0000:00:18.0");
+		bench_many(&b);
+		bench_pieces(&b);
+	}
 	uio_close(&b.dev);
 	printf("end\n");
 	return 0;
