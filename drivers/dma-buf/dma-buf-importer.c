@@ -462,7 +462,7 @@ err_put_dmabuf:
 
 /*
  * Stops the device, also if nothing has started it: user space may have done
- * that behind our back. Parked and revoked mappings wait for just this.
+ * that behind our back. Parked mappings wait for just this.
  */
 static int importer_stop(struct dma_buf_importer *imp)
 {
@@ -482,13 +482,6 @@ static int importer_stop(struct dma_buf_importer *imp)
 	}
 	imp->started = false;
 
-	list_for_each_entry(m, &imp->mappings, node) {
-		if (!m->sgt || !READ_ONCE(m->revoked))
-			continue;
-		importer_unmap(m);
-		imp->nr_live--;
-		imp->nr_revoked++;
-	}
 	list_for_each_entry_safe(m, tmp, &imp->parked, node) {
 		list_del(&m->node);
 		importer_free_mapping(m);
@@ -557,11 +550,20 @@ static void importer_revoke_work(struct work_struct *work)
 		return;
 
 	/* As long as quiet is unproved the exporter waits and keeps the memory. */
-	if (importer_stop(imp))
+	if (importer_stop(imp)) {
 		queue_delayed_work(system_long_wq, &imp->revoke_work,
 				   REVOKE_RETRY);
-	else
-		importer_restart(imp);
+		return;
+	}
+
+	list_for_each_entry(m, &imp->mappings, node) {
+		if (!m->sgt || !READ_ONCE(m->revoked))
+			continue;
+		importer_unmap(m);
+		imp->nr_live--;
+		imp->nr_revoked++;
+	}
+	importer_restart(imp);
 }
 
 /**

@@ -172,7 +172,7 @@ static int uio_test_dma_probe(struct platform_device *pdev)
 		.version = "1",
 		.mem[0] = {
 			.name = "registers",
-			.memtype = UIO_MEM_PHYS,
+			.memtype = UIO_MEM_IOVA,
 			.addr = virt_to_phys(engine->registers),
 			.size = PAGE_SIZE,
 		},

@@ -93,20 +93,6 @@ FIXTURE_TEARDOWN(line)
 	EXPECT_EQ(0, uio_unbind(WITH_LINE));
 }
 
-/* Nobody has asked for DMA: it is a device like any other. */
-TEST_F(line, is_not_used_without_need)
-{
-	int stops = test_dma_get("stops");
-
-	ASSERT_LE(0, stops);
-	if (variant->end != END_UNBIND)
-		uio_close(&self->dev);
-	ASSERT_EQ(0, uio_unbind(WITH_LINE));
-	ASSERT_EQ(0, uio_bind(WITH_LINE, DRIVER));
-	EXPECT_EQ(stops, test_dma_get("stops"));
-	EXPECT_TRUE(test_dma_is_permitted());
-}
-
 /* All of it in a process that does not end by itself. */
 static pid_t start_driver(struct __test_metadata *_metadata,
 			  struct uio_device *dev, struct uio_buffer *buf)
@@ -172,6 +158,56 @@ TEST_F(line, ends_dma)
 	EXPECT_TRUE(test_dma_is_permitted());
 	if (variant->end == END_UNBIND)
 		ASSERT_EQ(0, uio_bind(WITH_LINE, DRIVER));
+}
+
+/* Nobody has asked for DMA: it is a device like any other. */
+TEST(line_is_not_used_without_need)
+{
+	struct uio_device dev;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (!take_device(_metadata, &dev, WITH_LINE))
+			return;
+		if (!has_heap(&dev)) {
+			uio_close(&dev);
+			SKIP(return, NO_LINES);
+		}
+		if (i)
+			uio_close(&dev);
+		EXPECT_EQ(0, uio_unbind(WITH_LINE));
+		EXPECT_EQ(0, test_dma_get("stops"));
+		EXPECT_TRUE(test_dma_is_permitted());
+		uio_close(&dev);
+	}
+	EXPECT_EQ(0, test_dma_set("reset", "1"));
+}
+
+/* The pulse was at the last PUT, but a program can go on. */
+TEST(line_is_used_again_at_close)
+{
+	struct uio_device dev;
+	struct uio_buffer buf;
+	__u64 addr;
+
+	if (!take_device(_metadata, &dev, WITH_LINE))
+		return;
+	if (!has_heap(&dev)) {
+		uio_close(&dev);
+		SKIP(return, NO_LINES);
+	}
+	begin_dma(_metadata, &dev, &buf);
+	ASSERT_EQ(0, uio_dma_addr(buf.fd, dev.fd, &addr));
+	ASSERT_EQ(0, uio_dma_put(buf.fd, dev.fd));
+	EXPECT_FALSE(test_dma_is_writing());
+
+	/* The descriptor keeps the memory, which the device has still to leave. */
+	ASSERT_EQ(0, test_dma_write(addr));
+	EXPECT_TRUE(test_dma_reaches(buf.vaddr));
+	uio_close(&dev);
+	EXPECT_FALSE(test_dma_is_writing());
+	uio_buffer_free(&buf);
+	EXPECT_EQ(0, uio_unbind(WITH_LINE));
 }
 
 TEST(line_cannot_be_asserted)
