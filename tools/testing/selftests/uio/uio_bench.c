@@ -11,6 +11,8 @@
  *
  * A largest buffer of 0: only the interrupt of the first device, which needs no DMA.
  * With a device for VFIO: only what VFIO and iommufd do, beside ours.
+ * UIO_BENCH_KERNEL_DEVICE in the environment names another device that gathers, for
+ * the kernel to drive (CONFIG_UIO_TEST_LSI).
  *
  * Lines of the table start with "row;" and have the fields
  * name;size;ours;theirs;ratio;least of ours;least of theirs
@@ -27,6 +29,8 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/udmabuf.h>
 
 #include "uio_bench.h"
 
@@ -338,25 +342,28 @@ static __u64 free_ours(struct bench *b)
 	return free_it(&buf);
 }
 
+/* In order, unlike uio_buffer_udmabuf(), which can only do a thousand pages. */
 static __u64 free_udmabuf(struct bench *b)
 {
-	struct uio_buffer buf;
+	struct udmabuf_create create = {
+		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.size = b->size,
+	};
+	struct uio_buffer buf = { .size = b->size };
+	int mem, dev;
 
-	check(uio_buffer_udmabuf(&buf, b->size, NULL), "udmabuf");
+	mem = memfd_create("uio_bench", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	if (mem < 0 || ftruncate(mem, b->size) ||
+	    fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK))
+		check(-errno, "memfd");
+	dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	check(dev < 0 ? -errno : 0, "open udmabuf");
+	create.memfd = mem;
+	buf.fd = ioctl(dev, UDMABUF_CREATE, &create);
+	check(buf.fd < 0 ? -errno : 0, "create udmabuf");
+	close(dev);
+	close(mem);
 	return free_it(&buf);
-}
-
-/* There is a limit to its size. */
-static bool have_udmabuf(__u64 size)
-{
-	struct uio_buffer buf;
-
-	if (uio_buffer_udmabuf(&buf, size, NULL)) {
-		printf("no udmabuf of %llu bytes\n", (unsigned long long)size);
-		return false;
-	}
-	uio_buffer_free(&buf);
-	return true;
 }
 
 static void bench_memory(struct bench *b)
@@ -372,8 +379,7 @@ static void bench_memory(struct bench *b)
 		measure(b, "map and touch / system heap", touch_ours, touch_system);
 		if (b->cma >= 0)
 			measure(b, "map and touch / CMA heap", touch_ours, touch_cma);
-		if (have_udmabuf(b->size))
-			measure(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
+		measure(b, "unmap and free / udmabuf", free_ours, free_udmabuf);
 	}
 }
 
@@ -405,9 +411,62 @@ static __u64 interrupt(struct bench *b)
 	return now_ns() - start;
 }
 
+/*
+ * The same driven in the kernel, which tells how long it took.
+ */
+static char kernel_device[UIO_PATH_LEN];
+
+static __u64 ask_kernel(const char *attribute)
+{
+	char path[UIO_PATH_LEN + 16];
+	__u64 ns;
+
+	snprintf(path, sizeof(path), "%s/%s", kernel_device, attribute);
+	check(uio_read_u64(path, &ns), path);
+	return ns;
+}
+
+static __u64 copy_kernel(struct bench *b)
+{
+	return ask_kernel("copy_ns");
+}
+
+static __u64 interrupt_kernel(struct bench *b)
+{
+	return ask_kernel("interrupt_ns");
+}
+
+static void tell_kernel(__u64 bytes)
+{
+	char path[UIO_PATH_LEN + 16], val[24];
+
+	snprintf(path, sizeof(path), "%s/copy_bytes", kernel_device);
+	snprintf(val, sizeof(val), "%llu", (unsigned long long)bytes);
+	check(uio_write_text(path, val), path);
+}
+
+static bool have_kernel_device(void)
+{
+	const char *name = getenv("UIO_BENCH_KERNEL_DEVICE");
+	int ret;
+
+	if (!name)
+		return false;
+	ret = uio_bind(name, "uio_test_lsi");
+	if (ret) {
+		printf("no rows for the kernel's driver of %s: %s\n", name,
+		       strerror(-ret));
+		return false;
+	}
+	snprintf(kernel_device, sizeof(kernel_device), "/sys/bus/pci/devices/%s",
+		 name);
+	return true;
+}
+
 static void bench_engine(struct bench *b, const char *name)
 {
 	static const __u64 size[] = { 64, 4096, 65536, 1U << 20 };
+	bool kernel = have_kernel_device();
 	struct uio_buffer buf;
 	unsigned int i;
 
@@ -419,10 +478,14 @@ static void bench_engine(struct bench *b, const char *name)
 	check(uio_dma_addr(buf.fd, b->engine.fd, &b->addr), "GET_DMA_ADDR");
 	for (i = 0; i < ARRAY_SIZE(size); i++) {
 		b->size = size[i];
-		measure(b, "copy by the device, polled", copy_polled, NULL);
+		if (kernel)
+			tell_kernel(b->size);
+		measure(b, "copy by the device, polled / driver in the kernel",
+			copy_polled, kernel ? copy_kernel : NULL);
 	}
 	b->size = 0;
-	measure(b, "interrupt: raise, read, acknowledge, unmask", interrupt, NULL);
+	measure(b, "interrupt / driver in the kernel", interrupt,
+		kernel ? interrupt_kernel : NULL);
 	uio_buffer_free(&buf);
 	uio_close(&b->engine);
 }

@@ -121,16 +121,21 @@ int uio_dma_poll(struct uio_device *dev)
 /* Wait for the operation that was started last. */
 int uio_dma_wait(struct uio_device *dev)
 {
-	long start = uio_now_ms();
+	long start;
 	int ret;
 
+	/* What is quick does not need a clock. */
+	ret = uio_dma_poll(dev);
+	if (ret != -EAGAIN)
+		return ret;
+	start = uio_now_ms();
 	for (;;) {
+		usleep(500);
 		ret = uio_dma_poll(dev);
 		if (ret != -EAGAIN)
 			return ret;
 		if (uio_now_ms() - start > (long)dev->driver.timeout_ms)
 			return -ETIMEDOUT;
-		usleep(500);
 	}
 }
 

@@ -3,7 +3,6 @@
  * Finding and binding devices, and their attributes.
  */
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -14,12 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/pci_regs.h>
+
 #include "kselftest.h"
 #include "uio_lib.h"
-
-#define PCI_COMMAND		4
-#define PCI_COMMAND_MASTER	0x0004
-#define PCI_COMMAND_INTX_OFF	0x0400
 
 #define DISK_TIMEOUT_MS		10000
 
@@ -237,8 +234,8 @@ int uio_find(const char *name)
 	return number;
 }
 
-/* The PCI command register: it can be read whatever the driver does. */
-static int pci_command_open(const char *name, int flags, uint16_t *command)
+/* The lower byte of PCI's command register: it can be read whatever the driver does. */
+static int pci_command_open(const char *name, int flags, uint8_t *command)
 {
 	char path[UIO_PATH_LEN];
 	int fd, ret;
@@ -254,31 +251,13 @@ static int pci_command_open(const char *name, int flags, uint16_t *command)
 		close(fd);
 		return -EIO;
 	}
-	*command = le16toh(*command);
 	return fd;
-}
-
-/* A kernel that is locked down refuses to: do not ask without need. */
-static int pci_command_change(const char *name, uint16_t clear, uint16_t set)
-{
-	uint16_t old, command;
-	int fd, ret = 0;
-
-	fd = pci_command_open(name, O_RDWR, &old);
-	if (fd < 0)
-		return fd;
-	command = htole16((old & ~clear) | set);
-	if (command != htole16(old) &&
-	    pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
 }
 
 /* 1 if the device may master the bus, 0 if not. */
 int uio_bus_master(const char *name)
 {
-	uint16_t command;
+	uint8_t command;
 	int fd;
 
 	fd = pci_command_open(name, O_RDONLY, &command);
@@ -288,16 +267,24 @@ int uio_bus_master(const char *name)
 	return !!(command & PCI_COMMAND_MASTER);
 }
 
-/* What an administrator could do behind the driver's back. */
+/*
+ * What an administrator could do behind the driver's back. A kernel that is locked
+ * down refuses to: it is not asked without need.
+ */
 int uio_set_bus_master(const char *name, bool on)
 {
-	return pci_command_change(name, on ? 0 : PCI_COMMAND_MASTER,
-				  on ? PCI_COMMAND_MASTER : 0);
-}
+	uint8_t old, command;
+	int fd, ret = 0;
 
-int uio_pci_unmask_intx(const char *name)
-{
-	return pci_command_change(name, PCI_COMMAND_INTX_OFF, 0);
+	fd = pci_command_open(name, O_RDWR, &old);
+	if (fd < 0)
+		return fd;
+	command = on ? old | PCI_COMMAND_MASTER : old & ~PCI_COMMAND_MASTER;
+	if (command != old &&
+	    pwrite(fd, &command, sizeof(command), PCI_COMMAND) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 /*

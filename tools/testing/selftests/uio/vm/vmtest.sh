@@ -423,6 +423,7 @@ pci_devices=(
 	-device "nvme,drive=disk,serial=vmtest,addr=16.0"
 	-device "nvme,drive=disk1,serial=vmtest1,msix-exclusive-bar=on,addr=17.0"
 	-device "lsi53c895a,addr=18.0"
+	-device "lsi53c895a,addr=19.0"
 )
 
 # edit_dtb DIR SCRIPT [options of QEMU]: the device tree that QEMU would make, as

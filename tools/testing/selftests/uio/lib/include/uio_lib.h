@@ -37,6 +37,7 @@ struct uio_map {
  * @sysfs: its directory in /sys/bus
  * @number: N of /dev/uioN
  * @fd: the open /dev/uioN
+ * @config: its PCI configuration, negative before it was needed
  * @map: its memory regions
  * @nr_maps: how many there are
  * @regs: region 0, mapped
@@ -47,6 +48,7 @@ struct uio_device {
 	char sysfs[UIO_PATH_LEN];
 	int number;
 	int fd;
+	int config;
 	struct uio_map map[UIO_MAX_MAPS];
 	unsigned int nr_maps;
 	void *regs;
@@ -132,7 +134,6 @@ int uio_pci_rescan(void);
 int uio_find(const char *name);
 int uio_bus_master(const char *name);
 int uio_set_bus_master(const char *name, bool on);
-int uio_pci_unmask_intx(const char *name);
 int uio_open_disk(const char *name, int flags);
 bool uio_iommu_translates(const char *name);
 int uio_attr_path(int number, const char *attr, char *path, size_t len);
