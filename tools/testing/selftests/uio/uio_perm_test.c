@@ -255,6 +255,36 @@ TEST_F(nobody, with_device_has_registers)
 	EXPECT_EQ(-EACCES, open_as_nobody(self->heap, O_RDONLY, variant->rawio));
 }
 
+/* Raise an interrupt twice and handle it: 0, or a negative errno. */
+static int handle_interrupts(struct uio_device *dev)
+{
+	__u32 count;
+	int i, ret;
+
+	for (i = 0; i < 2; i++) {
+		dev->driver.ops->send_irq(dev);
+		ret = uio_irq_wait(dev->fd, 10000, &count);
+		if (ret)
+			return ret;
+		if (!dev->driver.ops->ack_irq(dev))
+			return -EIO;
+		ret = uio_irq_unmask(dev);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Whatever the isolation is, and even if the kernel is locked down */
+TEST_F(nobody, with_inherited_device_has_interrupts)
+{
+	pid_t pid = fork_nobody(variant->rawio);
+
+	if (!pid)
+		_exit(-handle_interrupts(&self->dev));
+	EXPECT_EQ(0, answer_of(pid));
+}
+
 TEST_F(nobody, with_read_only_device)
 {
 	int dmabuf = self->buf.fd, fd;

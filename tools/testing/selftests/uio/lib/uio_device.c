@@ -2,18 +2,14 @@
 /*
  * The device file: open, map, interrupts.
  */
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <linux/pci_regs.h>
 
 #include "kselftest.h"
 #include "uio_lib.h"
@@ -103,7 +99,6 @@ int uio_open(struct uio_device *dev, const char *name)
 
 	memset(dev, 0, sizeof(*dev));
 	dev->fd = -1;
-	dev->config = -1;
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	ret = uio_sysfs_dir(name, dev->sysfs, sizeof(dev->sysfs));
 	if (ret)
@@ -182,53 +177,29 @@ void uio_close(struct uio_device *dev)
 		munmap(dev->regs - dev->map[0].offset, dev->map[0].size);
 	if (dev->fd >= 0)
 		close(dev->fd);
-	if (dev->config >= 0)
-		close(dev->config);
 	dev->regs = NULL;
 	dev->fd = -1;
-	dev->config = -1;
-}
-
-/*
- * The upper byte of the command register would do, and leave the lower one alone,
- * where the kernel may be ending DMA in the meantime. But what has arrived while it
- * was masked QEMU, as of 7.2, only delivers if the lower byte is written as well. A
- * kernel that is locked down refuses to write: it is not asked without need.
- */
-static int pci_unmask_intx(struct uio_device *dev)
-{
-	char path[UIO_PATH_LEN + 16];
-	uint16_t command;
-
-	if (dev->config < 0) {
-		snprintf(path, sizeof(path), "%s/config", dev->sysfs);
-		dev->config = open(path, O_RDWR | O_CLOEXEC);
-		if (dev->config < 0)
-			return -errno;
-	}
-	if (pread(dev->config, &command, 2, PCI_COMMAND) != 2)
-		return errno ? -errno : -EIO;
-	if (!(command & htole16(PCI_COMMAND_INTX_DISABLE)))
-		return 0;
-	command &= ~htole16(PCI_COMMAND_INTX_DISABLE);
-	return pwrite(dev->config, &command, 2, PCI_COMMAND) == 2 ? 0 : -errno;
 }
 
 /*
  * The kernel masks an interrupt when it arrives, and leaves it masked: only the
- * driver in user space knows when the device has let go of the line. Some UIO
- * drivers unmask it when asked by write(), others leave it to whom may write
- * the device's configuration.
+ * driver in user space knows when the device has let go of the line.
  */
+static int irq_control(int fd, __s32 on)
+{
+	if (write(fd, &on, sizeof(on)) == sizeof(on))
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
+int uio_irq_mask(struct uio_device *dev)
+{
+	return irq_control(dev->fd, 0);
+}
+
 int uio_irq_unmask(struct uio_device *dev)
 {
-	__s32 on = 1;
-
-	if (write(dev->fd, &on, sizeof(on)) == sizeof(on))
-		return 0;
-	if (errno == EIO || errno == EINVAL)
-		return -errno;
-	return pci_unmask_intx(dev);
+	return irq_control(dev->fd, 1);
 }
 
 /* Wait for an interrupt. @count counts them since the device was bound. */

@@ -37,7 +37,6 @@ struct uio_map {
  * @sysfs: its directory in /sys/bus
  * @number: N of /dev/uioN
  * @fd: the open /dev/uioN
- * @config: its PCI configuration, negative before it was needed
  * @map: its memory regions
  * @nr_maps: how many there are
  * @regs: region 0, mapped
@@ -48,7 +47,6 @@ struct uio_device {
 	char sysfs[UIO_PATH_LEN];
 	int number;
 	int fd;
-	int config;
 	struct uio_map map[UIO_MAX_MAPS];
 	unsigned int nr_maps;
 	void *regs;
@@ -148,6 +146,7 @@ int uio_open_driver(struct uio_device *dev, const char *name);
 void uio_close(struct uio_device *dev);
 void *uio_mmap(struct uio_device *dev, unsigned int index);
 int uio_pci_bar_map(const struct uio_device *dev, int bar);
+int uio_irq_mask(struct uio_device *dev);
 int uio_irq_unmask(struct uio_device *dev);
 int uio_irq_wait(int fd, int timeout_ms, __u32 *count);
 int uio_irq_drain(int fd);
