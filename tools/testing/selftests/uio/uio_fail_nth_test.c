@@ -14,6 +14,9 @@
 #define DEBUGFS		"/sys/kernel/debug"
 #define MIB		(1024 * 1024)
 
+/* What the device can address: in every boot more than its memory. */
+#define DEV_BITS	40
+
 /* More than any step needs: then something else is wrong. */
 #define MAX_NTH		10000
 
@@ -200,12 +203,13 @@ static int after_open(struct life *life, int ret)
 
 static int set_mask(struct life *life)
 {
-	return uio_set_dma_mask_bits(life->dev.number, 31);
+	return uio_set_dma_mask_bits(life->dev.number, DEV_BITS - 1);
 }
 
 static int after_set_mask(struct life *life, int ret)
 {
-	return uio_dma_mask_bits(life->dev.number) != (ret ? 32 : 31);
+	return uio_dma_mask_bits(life->dev.number) !=
+	       (ret ? DEV_BITS : DEV_BITS - 1);
 }
 
 /* Addresses */
@@ -632,7 +636,7 @@ FIXTURE_SETUP(fail_nth)
 	ASSERT_EQ(0, uio_unbind(life->third));
 
 	/* Memory of all kinds, in every boot. */
-	ASSERT_EQ(0, uio_set_dma_mask_bits(life->dev.number, 32));
+	ASSERT_EQ(0, uio_set_dma_mask_bits(life->dev.number, DEV_BITS));
 	ASSERT_EQ(0, uio_set_dma_mask_bits(life->other.number, 64));
 }
 
@@ -644,6 +648,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	/* All the failures have cost the device nothing. */
 	if (test_open(_metadata, &third, 2))
 		uio_close(&third);
+	EXPECT_EQ(0, uio_set_dma_mask_bits(life->dev.number, 32));
 	EXPECT_EQ(0, uio_set_dma_mask_bits(life->other.number, 32));
 	uio_close(&life->other);
 	close(life->heap);
@@ -701,7 +706,7 @@ TEST_F_TIMEOUT(fail_nth, until_it_works, 600)
 		expect_unchanged(_metadata, &life->dev, &old);
 
 		/* This is refused as long as a buffer or a mapping is left. */
-		ASSERT_EQ(0, uio_set_dma_mask_bits(life->dev.number, 32));
+		ASSERT_EQ(0, uio_set_dma_mask_bits(life->dev.number, DEV_BITS));
 		ASSERT_EQ(0, uio_set_dma_mask_bits(life->other.number, 64));
 		if (!injected)
 			break;

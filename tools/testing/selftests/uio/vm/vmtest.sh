@@ -451,8 +451,8 @@ run_boot() {
 	fi
 	dtb=$(sed -n 's/.*dts:\([^ ]*\).*/\1/p' <<<"$flags")
 	[ -z "$demo$commands" ] || flags=''
-	# A debug kernel is slow, and has nothing new to say to 32-bit programs.
-	[ -z "$debug" ] || flags=${flags//compat/}
+	# These kernels are slow, and have nothing new to say to 32-bit programs.
+	[ -z "$debug$gcov" ] || flags=${flags//compat/}
 	[ -z "$debug" ] || memory=${memory#*/}
 	memory=${memory%/*}
 	dir=$out/boots/$variant-$name
