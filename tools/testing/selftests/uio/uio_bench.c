@@ -12,7 +12,8 @@
  * A largest buffer of 0: only the interrupt of the first device, which needs no DMA.
  * With a device for VFIO: only what VFIO and iommufd do, beside ours.
  * UIO_BENCH_KERNEL_DEVICE in the environment names another device that gathers, for
- * the kernel to drive (CONFIG_UIO_TEST_LSI).
+ * the kernel to drive (CONFIG_UIO_TEST_LSI). With UIO_BENCH_MEMORY: only what
+ * memory costs.
  *
  * Lines of the table start with "row;" and have the fields
  * name;size;ours;theirs;ratio;least of ours;least of theirs
@@ -527,7 +528,9 @@ int main(int argc, char **argv)
 	check(b.system, "open the system heap");
 	b.cma = uio_heap_find_cma(heap, sizeof(heap)) ? -1 : uio_heap_open(heap);
 
-	if (argc > 5) {
+	if (getenv("UIO_BENCH_MEMORY")) {
+		bench_memory(&b);
+	} else if (argc > 5) {
 		bench_peers(&b, argv[5]);
 	} else {
 		bench_addresses(&b);
