@@ -741,6 +741,12 @@ static void revoke(struct dma_buf *dmabuf)
 	dma_resv_unlock(dmabuf->resv);
 }
 
+/* What flush_delayed_work() waits for is the second try if the first is over. */
+static void wait_for_first_try(struct importer_test *t)
+{
+	flush_work(&t->imp.revoke_work.work);
+}
+
 /* What the device may still reach stays mapped for ever, and is left alone. */
 static void importer_kill_unstopped(struct kunit *test)
 {
@@ -911,7 +917,7 @@ static void importer_revoke_unstopped(struct kunit *test)
 
 	t->stop_err = -EBUSY;
 	revoke(a);
-	flush_delayed_work(&t->imp.revoke_work);
+	wait_for_first_try(t);
 	expect_events(test, "x");
 	KUNIT_EXPECT_EQ(test, to_exporter(a)->nr_mapped, 1);
 	KUNIT_EXPECT_EQ(test, -ENODEV, get(&f, a));
@@ -934,7 +940,7 @@ static void importer_revoke_stopped_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, get(&f, b));
 	t->stop_err = -EBUSY;
 	revoke(a);
-	flush_delayed_work(&t->imp.revoke_work);
+	wait_for_first_try(t);
 	expect_events(test, "msmx");
 
 	/* it is tried again, without being asked for */
