@@ -17,6 +17,7 @@
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
+#include <linux/err.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
@@ -128,7 +129,8 @@ static irqreturn_t uio_test_lsi_handler(int irq, void *data)
 {
 	struct uio_test_lsi *lsi = data;
 
-	if (!uio_test_lsi_ack(lsi))
+	/* A copy's end is for whoever waits for it, and the line is shared. */
+	if (!(readb(lsi->regs + LSI_DIEN) & LSI_SIR) || !uio_test_lsi_ack(lsi))
 		return IRQ_NONE;
 	complete(&lsi->done);
 	return IRQ_HANDLED;

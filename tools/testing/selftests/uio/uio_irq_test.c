@@ -15,6 +15,10 @@
 /* How long to wait for what is not to happen. */
 #define QUIET_MS	20
 
+/* DMA is ended so often, and how late after an interrupt at most */
+#define NR_STOPS	2000
+#define MAX_SPIN	200
+
 FIXTURE(irq)
 {
 	struct uio_device dev;
@@ -112,6 +116,42 @@ TEST_F(irq, is_masked_by_write)
 	raise_irq(dev);
 	EXPECT_EQ(0, uio_irq_wait(dev->fd, TIMEOUT_MS, &count));
 	EXPECT_EQ(0, finish(dev));
+}
+
+/*
+ * The kernel masks the interrupt in the register in which it ends DMA: on another CPU
+ * and at the same time. What DMA is must not come back with that.
+ */
+TEST_F_TIMEOUT(irq, does_not_permit_dma_again, 120)
+{
+	struct uio_device *dev = &self->dev;
+	struct uio_buffer buf;
+	unsigned int i, permitted = 0;
+	volatile unsigned int spin;
+	cpu_set_t cpu;
+	__u32 count;
+	__u64 addr;
+
+	if (!uio_is_pci(dev))
+		SKIP(return, "no bus master");
+	ASSERT_EQ(0, uio_buffer_alloc_device(&buf, dev->number,
+					     uio_page_size()));
+	for (i = 0; i < NR_STOPS; i++) {
+		/* One of them is not the interrupt's. */
+		CPU_ZERO(&cpu);
+		CPU_SET(i % sysconf(_SC_NPROCESSORS_ONLN), &cpu);
+		ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpu), &cpu));
+		ASSERT_EQ(0, uio_dma_addr(buf.fd, dev->fd, &addr));
+		raise_irq(dev);
+		for (spin = 0; spin < i % MAX_SPIN * 10; spin++)
+			;
+		ASSERT_EQ(0, uio_dma_put(buf.fd, dev->fd));
+		ASSERT_EQ(0, uio_irq_wait(dev->fd, TIMEOUT_MS, &count));
+		permitted += uio_bus_master(dev->name);
+		ASSERT_EQ(0, finish(dev));
+	}
+	EXPECT_EQ(0, permitted);
+	uio_buffer_free(&buf);
 }
 
 TEST_F(irq, read_takes_four_bytes)
