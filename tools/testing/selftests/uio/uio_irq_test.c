@@ -126,8 +126,7 @@ TEST_F_TIMEOUT(irq, does_not_permit_dma_again, 120)
 {
 	struct uio_device *dev = &self->dev;
 	struct uio_buffer buf;
-	unsigned int i, permitted = 0;
-	volatile unsigned int spin;
+	unsigned int i, spin, permitted = 0;
 	cpu_set_t cpu;
 	__u32 count;
 	__u64 addr;
@@ -144,7 +143,7 @@ TEST_F_TIMEOUT(irq, does_not_permit_dma_again, 120)
 		ASSERT_EQ(0, uio_dma_addr(buf.fd, dev->fd, &addr));
 		raise_irq(dev);
 		for (spin = 0; spin < i % MAX_SPIN * 10; spin++)
-			;
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		ASSERT_EQ(0, uio_dma_put(buf.fd, dev->fd));
 		ASSERT_EQ(0, uio_irq_wait(dev->fd, TIMEOUT_MS, &count));
 		permitted += uio_bus_master(dev->name);
