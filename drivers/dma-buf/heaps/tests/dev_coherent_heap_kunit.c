@@ -376,6 +376,59 @@ static void heap_removal_is_bounded(struct kunit *test)
 	}
 }
 
+static void maps_again_when_told(struct dma_buf_attachment *attach)
+{
+	struct sg_table *sgt = dma_buf_map_attachment(attach, DMA_BIDIRECTIONAL);
+	int *ret = attach->importer_priv;
+
+	*ret = PTR_ERR_OR_ZERO(sgt);
+	if (!*ret)
+		dma_buf_unmap_attachment(attach, sgt, DMA_BIDIRECTIONAL);
+}
+
+static const struct dma_buf_attach_ops persistent_ops = {
+	.invalidate_mappings = maps_again_when_told,
+};
+
+/* Who lets go when told so must not be given the memory once more. */
+static void heap_is_revoked_before_it_tells(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_attachment *attach;
+	int ret = 1;
+
+	attach = dma_buf_dynamic_attach(dmabuf, other, &persistent_ops, &ret);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+
+	dev_coherent_heap_remove(heap, false);
+	KUNIT_EXPECT_EQ(test, ret, -ENODEV);
+
+	dma_buf_detach(dmabuf, attach);
+	dma_buf_put(dmabuf);
+}
+
+/* A device that does not reach the memory has no use for it. */
+static void heap_refuses_importer_out_of_reach(struct kunit *test)
+{
+	struct dev_coherent_heap *heap = heap_add(test);
+	struct dma_buf *dmabuf = heap_alloc(test, heap, PAGE_SIZE);
+	struct device *other = heap_device(test, "other-device");
+	struct dma_buf_attachment *attach;
+	int ret = 1;
+
+	*other->dma_mask = DMA_BIT_MASK(12);
+	attach = dma_buf_dynamic_attach(dmabuf, other, &persistent_ops, &ret);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(attach), -EOPNOTSUPP);
+	if (!IS_ERR(attach))
+		dma_buf_detach(dmabuf, attach);
+
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+	dev_coherent_heap_remove(heap, false);
+}
+
 /* A device that cannot be stopped may go on to use the memory. */
 static void heap_leaks_on_demand(struct kunit *test)
 {
@@ -426,6 +479,8 @@ static struct kunit_case heap_test_cases[] = {
 	KUNIT_CASE(heap_refuses_incoherent_importer),
 	KUNIT_CASE(heap_buffer_outlives_heap),
 	KUNIT_CASE_SLOW(heap_removal_is_bounded),
+	KUNIT_CASE(heap_is_revoked_before_it_tells),
+	KUNIT_CASE(heap_refuses_importer_out_of_reach),
 	KUNIT_CASE(heap_leaks_on_demand),
 	{ }
 };
