@@ -40,6 +40,18 @@ static bool has_heap(const struct uio_device *dev)
 	return !uio_heap_name(dev->number, heap, sizeof(heap));
 }
 
+/* As take_device(), of the device whose reset line makes DMA possible. */
+static bool take_line(struct __test_metadata *_metadata, struct uio_device *dev)
+{
+	if (!take_device(_metadata, dev, WITH_LINE))
+		return false;
+	if (!has_heap(dev)) {
+		uio_close(dev);
+		SKIP(return false, NO_LINES);
+	}
+	return true;
+}
+
 /* Allocate a page and have the device write to it. */
 static void begin_dma(struct __test_metadata *_metadata,
 		      struct uio_device *dev, struct uio_buffer *buf)
@@ -79,10 +91,7 @@ FIXTURE_VARIANT_ADD(line, unbound) { .end = END_UNBIND };
 FIXTURE_SETUP(line)
 {
 	self->buf.fd = -1;
-	if (!take_device(_metadata, &self->dev, WITH_LINE))
-		return;
-	if (!has_heap(&self->dev))
-		SKIP(return, NO_LINES);
+	take_line(_metadata, &self->dev);
 }
 
 FIXTURE_TEARDOWN(line)
@@ -167,12 +176,8 @@ TEST(line_is_not_used_without_need)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (!take_device(_metadata, &dev, WITH_LINE))
+		if (!take_line(_metadata, &dev))
 			return;
-		if (!has_heap(&dev)) {
-			uio_close(&dev);
-			SKIP(return, NO_LINES);
-		}
 		if (i)
 			uio_close(&dev);
 		EXPECT_EQ(0, uio_unbind(WITH_LINE));
@@ -190,12 +195,8 @@ TEST(line_is_used_again_at_close)
 	struct uio_buffer buf;
 	__u64 addr;
 
-	if (!take_device(_metadata, &dev, WITH_LINE))
+	if (!take_line(_metadata, &dev))
 		return;
-	if (!has_heap(&dev)) {
-		uio_close(&dev);
-		SKIP(return, NO_LINES);
-	}
 	begin_dma(_metadata, &dev, &buf);
 	ASSERT_EQ(0, uio_dma_addr(buf.fd, dev.fd, &addr));
 	ASSERT_EQ(0, uio_dma_put(buf.fd, dev.fd));
@@ -215,12 +216,8 @@ TEST(line_cannot_be_asserted)
 	struct uio_device dev;
 	struct uio_buffer buf;
 
-	if (!take_device(_metadata, &dev, WITH_LINE))
+	if (!take_line(_metadata, &dev))
 		return;
-	if (!has_heap(&dev)) {
-		uio_close(&dev);
-		SKIP(return, NO_LINES);
-	}
 	begin_dma(_metadata, &dev, &buf);
 	ASSERT_EQ(0, test_dma_set("stop_errno", "%d", EBUSY));
 	EXPECT_EQ(-EIO, uio_dma_put(buf.fd, dev.fd));
