@@ -18,6 +18,9 @@ static inline void uio_mb(void)
 	asm volatile("dsb sy" : : : "memory");
 #elif defined(__riscv)
 	asm volatile("fence iorw, iorw" : : : "memory");
+#elif defined(__x86_64__) || defined(__i386__)
+	/* Accesses to uncached memory stay where they are. */
+	asm volatile("" : : : "memory");
 #else
 	__sync_synchronize();
 #endif
