@@ -19,7 +19,7 @@
 
 struct uio_dma_test {
 	struct device *dev;
-	struct device_dma_parameters parms;
+	struct device_dma_parameters params;
 	struct uio_info info[2];
 };
 
@@ -44,7 +44,7 @@ static int uio_dma_test_init(struct kunit *test)
 	snprintf(name, NAME_SIZE, "uio-kunit-%u", nr++);
 	t->dev = kunit_device_register(test, name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, t->dev);
-	t->dev->dma_parms = &t->parms;
+	t->dev->dma_parms = &t->params;
 	KUNIT_ASSERT_EQ(test, 0,
 			dma_coerce_mask_and_coherent(t->dev, DMA_BIT_MASK(40)));
 

@@ -264,7 +264,7 @@ TEST_F(gone, in_child_too)
 }
 
 /* Nothing is used up by those who hold on to what is gone. */
-TEST_F_TIMEOUT(gone, over_and_over, 300)
+TEST_F_TIMEOUT(gone, over_and_over, 900)
 {
 	static int fd[NR_CYCLES][3];
 	struct holder *h = &self->holder;
