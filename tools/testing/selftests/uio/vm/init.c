@@ -397,8 +397,8 @@ static void scan_for_leaks(void)
 	if (access(path, W_OK))
 		return;
 	sleep(6);
-	write_file(path, "scan");
-	write_file(path, "scan");
+	if (!write_file(path, "scan") || !write_file(path, "scan"))
+		report("@@ kernel kmemleak has given up: %m\n");
 	scan_kernel_log("kmemleak");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
