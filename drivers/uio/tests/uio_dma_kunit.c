@@ -107,6 +107,7 @@ static void uio_dma_wrong_with_devres(struct kunit *test)
 	struct uio_info *info = &t->info[0];
 
 	KUNIT_EXPECT_EQ(test, -EINVAL, devm_uio_register_device(t->dev, info));
+	KUNIT_EXPECT_EQ(test, -EINVAL, devm_uio_register_device(t->dev, NULL));
 	KUNIT_EXPECT_NULL(test, info->uio_dev);
 	expect_untouched(test);
 }
